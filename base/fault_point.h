@@ -1,0 +1,32 @@
+#ifndef GANTRY_BASE_FAULT_POINT_H_
+#define GANTRY_BASE_FAULT_POINT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace gantry {
+
+// The one seam for faults that cannot be provoked from outside: a crash or an error between two
+// durable steps. Off (one relaxed load) unless a fault is armed.
+//
+// GANTRY_FAULT="name=crash" or "name=ENOSPC", with "name@3=..." for the third time it is passed, arms one
+// in a process at its start (ArmFaultFromEnvironment); tests of domain code call ArmFault directly.
+absl::Status FaultPoint(absl::string_view name);
+
+// `action` is "crash" (SIGKILL to this process) or the name of an errno such as "ENOSPC" or "EIO".
+// Errors: InvalidArgument for an unknown action.
+absl::Status ArmFault(absl::string_view name, absl::string_view action, int nth = 1);
+void DisarmFaults();
+absl::Status ArmFaultFromEnvironment();
+
+// The names passed since the last DisarmFaults while recording was on, in order: what a fault walk
+// goes through.
+void RecordFaultPoints(bool on);
+std::vector<std::string> RecordedFaultPoints();
+
+}  // namespace gantry
+
+#endif  // GANTRY_BASE_FAULT_POINT_H_

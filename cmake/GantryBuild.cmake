@@ -1,0 +1,135 @@
+# Compiler settings, third-party packages and the helpers that every folder's CMakeLists.txt uses.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+option(GANTRY_TESTS "Build the tests" ON)
+# Sanitizers and static linking exclude each other, so the sanitizer presets turn this off.
+option(GANTRY_STATIC_SHIM "Link the shim statically" ON)
+set(GANTRY_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+
+add_compile_options(-Wall -Wextra -Werror -Wno-missing-field-initializers
+                    $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
+add_compile_definitions(_GNU_SOURCE)
+if(NOT GANTRY_SANITIZE)
+  add_compile_options(-fstack-protector-strong)
+  add_compile_definitions($<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+else()
+  add_compile_options(-fsanitize=${GANTRY_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all -Wno-maybe-uninitialized)
+  add_link_options(-fsanitize=${GANTRY_SANITIZE})
+endif()
+
+# ccache and mold when they are there; neither is needed.
+find_program(GANTRY_CCACHE ccache)
+if(GANTRY_CCACHE)
+  # The precompiled header makes ccache refuse without these.
+  set(GANTRY_CCACHE_SETTINGS CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+                             CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env ${GANTRY_CCACHE_SETTINGS} ${GANTRY_CCACHE})
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+endif()
+find_program(GANTRY_MOLD mold)
+if(GANTRY_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(Protobuf REQUIRED)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(LIBZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LIBISAL REQUIRED IMPORTED_TARGET libisal)
+pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+find_package(spdlog CONFIG REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_library(LMDB_LIBRARY lmdb REQUIRED)
+find_program(GANTRY_PROTOC protoc REQUIRED)
+find_program(GANTRY_GRPC_PLUGIN grpc_cpp_plugin REQUIRED)
+if(GANTRY_TESTS)
+  find_package(GTest CONFIG REQUIRED)
+  include(GoogleTest)
+endif()
+
+# gantry_library(NAME SOURCES a.cc... [DEPS public...] [PRIVATE_DEPS ...] [GRPC] [NO_PCH])
+#
+# A static library whose include root is the repository. GRPC links gRPC and uses the precompiled
+# header that holds it; without it a file that includes grpcpp still compiles, which is why the
+# `layering` test reads the includes as well.
+function(gantry_library name)
+  cmake_parse_arguments(ARG "GRPC;NO_PCH" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  if(ARG_GRPC)
+    target_link_libraries(${name} PUBLIC gRPC::grpc++)
+  endif()
+  if(NOT ARG_NO_PCH)
+    gantry_use_pch(${name} ${ARG_GRPC})
+  endif()
+endfunction()
+
+# One precompiled header for plain code and one for code that speaks gRPC; every target reuses them.
+function(gantry_use_pch name grpc)
+  if(grpc)
+    if(TARGET gantry_pch_grpc)
+      target_precompile_headers(${name} REUSE_FROM gantry_pch_grpc)
+    endif()
+  elseif(TARGET gantry_pch)
+    target_precompile_headers(${name} REUSE_FROM gantry_pch)
+  endif()
+endfunction()
+
+file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
+add_library(gantry_pch OBJECT ${CMAKE_BINARY_DIR}/pch/empty.cc)
+target_link_libraries(gantry_pch PUBLIC absl::status absl::statusor absl::strings absl::time)
+target_precompile_headers(gantry_pch PRIVATE
+  <algorithm> <atomic> <cerrno> <cstdint> <cstring> <functional> <map> <memory> <mutex> <optional>
+  <set> <span> <string> <utility> <vector>
+  <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/string_view.h>
+  <absl/time/time.h>)
+
+file(WRITE ${CMAKE_BINARY_DIR}/pch/empty_grpc.cc "")
+add_library(gantry_pch_grpc OBJECT ${CMAKE_BINARY_DIR}/pch/empty_grpc.cc)
+target_link_libraries(gantry_pch_grpc PUBLIC gRPC::grpc++ absl::status absl::statusor absl::strings absl::time)
+target_precompile_headers(gantry_pch_grpc PRIVATE
+  <cerrno> <cstdint> <cstring> <functional> <map> <memory> <mutex> <optional> <set> <span> <string>
+  <utility> <vector>
+  <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/string_view.h>
+  <absl/time/time.h> <grpcpp/grpcpp.h>)
+
+# gantry_test(NAME SOURCES a_test.cc... [DEPS ...] [LABELS ...] [TIMEOUT seconds] [GRPC])
+#
+# A GoogleTest program; each TEST is a ctest of its own, so that they run in parallel.
+function(gantry_test name)
+  cmake_parse_arguments(ARG "GRPC" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  gantry_use_pch(${name} ${ARG_GRPC})
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# Adds a folder if it has a CMakeLists.txt.
+function(gantry_add_folder folder)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    add_subdirectory(${folder})
+  endif()
+endfunction()
