@@ -7,8 +7,9 @@
 
 namespace gantry {
 
-// A google.protobuf.Any that nobody has looked into: container specs, runtime options, extensions and
-// event payloads, kept byte for byte. On this contract `type_url` is the bare full name of a message
+// A google.protobuf.Any that nobody has looked into: container specs, runtime options, extensions
+// and event payloads, kept byte for byte. On this contract `type_url` is the bare full name of a
+// message
 // ("containerd.events.TaskExit") or a JSON type of the Go side
 // ("types.containerd.io/opencontainers/runtime-spec/1/Spec").
 struct Any {

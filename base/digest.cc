@@ -15,7 +15,8 @@ struct Algorithm {
   size_t hex_size;
   const EVP_MD* (*evp)();
 };
-constexpr std::array<Algorithm, 2> kAlgorithms = {{{"sha256", 64, EVP_sha256}, {"sha512", 128, EVP_sha512}}};
+constexpr std::array<Algorithm, 2> kAlgorithms = {
+    {{"sha256", 64, EVP_sha256}, {"sha512", 128, EVP_sha512}}};
 
 const Algorithm* Find(absl::string_view name) {
   for (const Algorithm& algorithm : kAlgorithms) {
@@ -68,7 +69,8 @@ Digester::~Digester() = default;
 absl::StatusOr<Digester> Digester::Create(absl::string_view algorithm) {
   const Algorithm* found = Find(algorithm);
   if (found == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("digest algorithm \"", algorithm, "\" is unsupported"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("digest algorithm \"", algorithm, "\" is unsupported"));
   }
   auto state = std::make_unique<State>();
   state->algorithm = found->name;

@@ -9,8 +9,8 @@
 
 namespace gantry {
 
-// A content address, "sha256:<64 hex>" or "sha512:<128 hex>", lower case. An object that exists and is
-// not empty is valid. Source: OCI image-spec, descriptor.md "Digests".
+// A content address, "sha256:<64 hex>" or "sha512:<128 hex>", lower case. An object that exists and
+// is not empty is valid. Source: OCI image-spec, descriptor.md "Digests".
 class Digest {
  public:
   // Empty; only good for being assigned to.

@@ -19,9 +19,10 @@ inline absl::string_view Absl(std::string_view view) { return {view.data(), view
 // The one place where errno becomes a code. `what` names the act and the thing: "create directory
 // fs in snapshot 42". The number travels as a payload for callers that branch on it (ErrnoOf).
 //
-// Codes are those of absl::ErrnoToStatus, with four overridden because the default misleads a client:
-// ELOOP and EXDEV (a path that leaves its root, openat2(2)) are InvalidArgument, EIO is DataLoss, and
-// ETIMEDOUT is Unavailable (DeadlineExceeded would read as the client's own deadline).
+// Codes are those of absl::ErrnoToStatus, with four overridden because the default misleads a
+// client: ELOOP and EXDEV (a path that leaves its root, openat2(2)) are InvalidArgument, EIO is
+// DataLoss, and ETIMEDOUT is Unavailable (DeadlineExceeded would read as the client's own
+// deadline).
 absl::Status ErrnoError(int error, absl::string_view what);
 
 // The errno that ErrnoError recorded in `status`, or 0.
@@ -38,10 +39,9 @@ absl::Status WithCode(const absl::Status& status, absl::StatusCode code);
 #define GANTRY_CONCAT_INNER(a, b) a##b
 #define GANTRY_CONCAT(a, b) GANTRY_CONCAT_INNER(a, b)
 
-#define GANTRY_RETURN_IF_ERROR(expression)                           \
-  do {                                                               \
-    if (absl::Status gantry_status = (expression); !gantry_status.ok()) \
-      return gantry_status;                                          \
+#define GANTRY_RETURN_IF_ERROR(expression)                                                    \
+  do {                                                                                        \
+    if (absl::Status gantry_status = (expression); !gantry_status.ok()) return gantry_status; \
   } while (false)
 
 #define GANTRY_ASSIGN_OR_RETURN(lhs, expression) \

@@ -26,9 +26,9 @@ class EventLoop {
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
   ~EventLoop();
 
-  // Calls `callback` with EPOLL* bits while `fd` is ready for `events` (level-triggered unless EPOLLET
-  // is among them). The descriptor stays the caller's: Remove it before it is closed. Remove is
-  // allowed from inside any callback, the descriptor's own included.
+  // Calls `callback` with EPOLL* bits while `fd` is ready for `events` (level-triggered unless
+  // EPOLLET is among them). The descriptor stays the caller's: Remove it before it is closed.
+  // Remove is allowed from inside any callback, the descriptor's own included.
   absl::Status Add(int fd, uint32_t events, IoCallback callback);
   absl::Status Modify(int fd, uint32_t events);
   void Remove(int fd);

@@ -57,7 +57,8 @@ absl::Status FaultPoint(absl::string_view name) {
 
 absl::Status ArmFault(absl::string_view name, absl::string_view action, int nth) {
   const int parsed = ParseAction(action);
-  if (parsed == 0) return absl::InvalidArgumentError(absl::StrCat("fault action \"", action, "\" is unknown"));
+  if (parsed == 0)
+    return absl::InvalidArgumentError(absl::StrCat("fault action \"", action, "\" is unknown"));
   State& state = TheState();
   const std::lock_guard lock(state.mutex);
   state.name = std::string(name);
@@ -83,7 +84,8 @@ absl::Status ArmFaultFromEnvironment() {
   const std::vector<std::string> name = absl::StrSplit(parts[0], absl::MaxSplits('@', 1));
   int nth = 1;
   if (parts.size() != 2 || (name.size() == 2 && !absl::SimpleAtoi(name[1], &nth))) {
-    return absl::InvalidArgumentError(absl::StrCat("GANTRY_FAULT \"", text, "\": want NAME[@N]=ACTION"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("GANTRY_FAULT \"", text, "\": want NAME[@N]=ACTION"));
   }
   return ArmFault(name[0], parts[1], nth);
 }

@@ -12,8 +12,9 @@ namespace gantry {
 // The one seam for faults that cannot be provoked from outside: a crash or an error between two
 // durable steps. Off (one relaxed load) unless a fault is armed.
 //
-// GANTRY_FAULT="name=crash" or "name=ENOSPC", with "name@3=..." for the third time it is passed, arms one
-// in a process at its start (ArmFaultFromEnvironment); tests of domain code call ArmFault directly.
+// GANTRY_FAULT="name=crash" or "name=ENOSPC", with "name@3=..." for the third time it is passed,
+// arms one in a process at its start (ArmFaultFromEnvironment); tests of domain code call ArmFault
+// directly.
 absl::Status FaultPoint(absl::string_view name);
 
 // `action` is "crash" (SIGKILL to this process) or the name of an errno such as "ENOSPC" or "EIO".

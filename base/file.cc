@@ -43,7 +43,8 @@ absl::StatusOr<std::vector<std::string>> Names(int fd, absl::string_view what) {
   return names;
 }
 
-absl::Status RemoveBelow(int dirfd, const std::string& name, dev_t device, const std::string& shown) {
+absl::Status RemoveBelow(int dirfd, const std::string& name, dev_t device,
+                         const std::string& shown) {
   if (::unlinkat(dirfd, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   if (errno != EISDIR && errno != EPERM) return ErrnoError(errno, absl::StrCat("remove ", shown));
   UniqueFd dir(::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -54,7 +55,8 @@ absl::Status RemoveBelow(int dirfd, const std::string& name, dev_t device, const
   struct stat st {};
   if (::fstat(dir.get(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat ", shown));
   if (st.st_dev != device) {
-    return absl::FailedPreconditionError(absl::StrCat("remove ", shown, ": something is mounted there"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("remove ", shown, ": something is mounted there"));
   }
   GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(dir.get(), shown));
   for (const std::string& child : names) {
@@ -92,7 +94,8 @@ absl::StatusOr<std::string> ReadFd(int fd, size_t max_bytes, absl::string_view w
     }
     if (got == 0) return bytes;
     if (bytes.size() + static_cast<size_t>(got) > max_bytes) {
-      return absl::ResourceExhaustedError(absl::StrCat("read ", what, ": longer than ", max_bytes, " bytes"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("read ", what, ": longer than ", max_bytes, " bytes"));
     }
     bytes.append(buffer, static_cast<size_t>(got));
   }
@@ -135,7 +138,8 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view bytes, m
                              Durability durability) {
   const std::string temporary = absl::StrCat(path, ".", RandomHex(8), ".tmp");
   absl::Status status = [&]() -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
+    GANTRY_ASSIGN_OR_RETURN(const UniqueFd fd,
+                            OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
     GANTRY_RETURN_IF_ERROR(WriteAll(fd.get(), bytes, temporary));
     if (durability == Durability::kDurable && ::fsync(fd.get()) != 0) {
       return ErrnoError(errno, absl::StrCat("sync ", temporary));

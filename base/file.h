@@ -13,7 +13,8 @@
 
 namespace gantry {
 
-// Small, whole-file helpers. All retry EINTR, open with O_CLOEXEC and name the path in their errors.
+// Small, whole-file helpers. All retry EINTR, open with O_CLOEXEC and name the path in their
+// errors.
 
 // open(2)/openat(2) with O_CLOEXEC added. `dirfd` may be AT_FDCWD.
 absl::StatusOr<UniqueFd> OpenFile(const std::string& path, int flags, mode_t mode = 0);

@@ -19,9 +19,9 @@ absl::Status ValidateIdentifier(absl::string_view field, absl::string_view value
     return absl::InvalidArgumentError(absl::StrCat(field, ": identifier must not be empty"));
   }
   if (value.size() > kMaxIdentifier) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        field, ": identifier \"", absl::CHexEscape(value.substr(0, kMaxIdentifier)),
-        "...\" greater than maximum length (", kMaxIdentifier, " characters)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": identifier \"", absl::CHexEscape(value.substr(0, kMaxIdentifier)),
+                     "...\" greater than maximum length (", kMaxIdentifier, " characters)"));
   }
   bool wants_alphanumeric = true;
   bool good = true;
@@ -36,9 +36,9 @@ absl::Status ValidateIdentifier(absl::string_view field, absl::string_view value
     }
   }
   if (!good || wants_alphanumeric) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        field, ": identifier \"", absl::CHexEscape(value),
-        "\" must match ^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$: invalid argument"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": identifier \"", absl::CHexEscape(value),
+                     "\" must match ^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$: invalid argument"));
   }
   return absl::OkStatus();
 }

@@ -23,10 +23,18 @@ void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 
 void Log(LogLevel level, absl::string_view message, const LogFields& fields = {});
-inline void LogDebug(absl::string_view message, const LogFields& fields = {}) { Log(LogLevel::kDebug, message, fields); }
-inline void LogInfo(absl::string_view message, const LogFields& fields = {}) { Log(LogLevel::kInfo, message, fields); }
-inline void LogWarn(absl::string_view message, const LogFields& fields = {}) { Log(LogLevel::kWarn, message, fields); }
-inline void LogError(absl::string_view message, const LogFields& fields = {}) { Log(LogLevel::kError, message, fields); }
+inline void LogDebug(absl::string_view message, const LogFields& fields = {}) {
+  Log(LogLevel::kDebug, message, fields);
+}
+inline void LogInfo(absl::string_view message, const LogFields& fields = {}) {
+  Log(LogLevel::kInfo, message, fields);
+}
+inline void LogWarn(absl::string_view message, const LogFields& fields = {}) {
+  Log(LogLevel::kWarn, message, fields);
+}
+inline void LogError(absl::string_view message, const LogFields& fields = {}) {
+  Log(LogLevel::kError, message, fields);
+}
 
 // "trace" .. "fatal"; false if `text` is none of them.
 bool ParseLogLevel(absl::string_view text, LogLevel* level);

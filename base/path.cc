@@ -13,7 +13,8 @@
 namespace gantry {
 namespace {
 
-absl::StatusOr<UniqueFd> Open2(int root, const std::string& path, int flags, mode_t mode, uint64_t resolve) {
+absl::StatusOr<UniqueFd> Open2(int root, const std::string& path, int flags, mode_t mode,
+                               uint64_t resolve) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
   how.mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? mode : 0;

@@ -12,8 +12,8 @@
 
 namespace gantry {
 
-// Opens `path` as if `root` were "/" (openat2(2), RESOLVE_IN_ROOT): "..", absolute names and symbolic
-// links cannot lead out. `flags` gets O_CLOEXEC; magic links are refused. Needs Linux 5.6.
+// Opens `path` as if `root` were "/" (openat2(2), RESOLVE_IN_ROOT): "..", absolute names and
+// symbolic links cannot lead out. `flags` gets O_CLOEXEC; magic links are refused. Needs Linux 5.6.
 // Errors: InvalidArgument (ELOOP, EXDEV) for a path that would leave; NotFound; see ErrnoError.
 absl::StatusOr<UniqueFd> OpenInRoot(int root, const std::string& path, int flags, mode_t mode = 0);
 

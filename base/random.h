@@ -6,7 +6,8 @@
 
 namespace gantry {
 
-// `bytes` bytes of the kernel's random source (getrandom(2)) as lower-case hex, two characters each.
+// `bytes` bytes of the kernel's random source (getrandom(2)) as lower-case hex, two characters
+// each.
 std::string RandomHex(size_t bytes);
 
 // A random (version 4) UUID in its usual form.

@@ -26,8 +26,8 @@ class UniqueFd {
   [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
-  // Linux frees the number even when close(2) fails, so it is never retried. errno survives, so that
-  // an error path may still read it.
+  // Linux frees the number even when close(2) fails, so it is never retried. errno survives, so
+  // that an error path may still read it.
   void reset(int fd = -1) noexcept {
     if (fd_ >= 0 && fd_ != fd) {
       const int saved = errno;

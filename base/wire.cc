@@ -1,0 +1,102 @@
+#include "base/wire.h"
+
+namespace gantry {
+namespace {
+
+enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
+
+}  // namespace
+
+void WireWriter::Varint(uint64_t value) {
+  while (value >= 0x80) {
+    bytes_.push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  bytes_.push_back(static_cast<char>(value));
+}
+
+void WireWriter::Uint(uint32_t field, uint64_t value) {
+  if (value == 0) return;
+  Varint(uint64_t{field} << 3 | kVarint);
+  Varint(value);
+}
+
+void WireWriter::Bytes(uint32_t field, absl::string_view value) {
+  if (!value.empty()) Element(field, value);
+}
+
+void WireWriter::Element(uint32_t field, absl::string_view value) {
+  Varint(uint64_t{field} << 3 | kLengthDelimited);
+  Varint(value.size());
+  bytes_.append(value.data(), value.size());
+}
+
+void WireWriter::MapEntry(uint32_t field, absl::string_view key, absl::string_view value) {
+  WireWriter entry;
+  entry.Element(1, key);
+  entry.Element(2, value);
+  Element(field, entry.bytes());
+}
+
+bool WireReader::Varint(uint64_t* value) {
+  *value = 0;
+  for (int shift = 0; shift < 64; shift += 7) {
+    if (rest_.empty()) return false;
+    const auto byte = static_cast<uint8_t>(rest_[0]);
+    rest_.remove_prefix(1);
+    *value |= uint64_t{byte & 0x7fu} << shift;
+    if ((byte & 0x80) == 0) return true;
+  }
+  return false;
+}
+
+bool WireReader::Next() {
+  field_ = 0;
+  value_ = 0;
+  bytes_ = {};
+  if (broken_ || rest_.empty()) return false;
+  broken_ = true;  // until this field turns out whole
+  uint64_t key;
+  if (!Varint(&key) || key >> 3 == 0 || key >> 32 != 0) return false;
+  uint64_t size = 0;
+  switch (key & 7) {
+    case kVarint:
+      if (!Varint(&value_)) return false;
+      break;
+    case kFixed64:
+    case kFixed32:
+      size = (key & 7) == kFixed64 ? 8 : 4;
+      if (rest_.size() < size) return false;
+      for (uint64_t i = 0; i < size; ++i)
+        value_ |= uint64_t{static_cast<uint8_t>(rest_[i])} << (8 * i);
+      rest_.remove_prefix(size);
+      break;
+    case kLengthDelimited:
+      if (!Varint(&size) || size > rest_.size()) return false;
+      bytes_ = rest_.substr(0, size);
+      rest_.remove_prefix(size);
+      break;
+    default:  // groups, which nothing here writes
+      return false;
+  }
+  field_ = static_cast<uint32_t>(key >> 3);
+  broken_ = false;
+  return true;
+}
+
+std::pair<std::string, std::string> WireReader::map_entry() const {
+  std::pair<std::string, std::string> entry;
+  WireReader reader(bytes_);
+  while (reader.Next()) {
+    if (reader.field() == 1) entry.first = reader.str();
+    if (reader.field() == 2) entry.second = reader.str();
+  }
+  return entry;
+}
+
+absl::Status WireReader::status() const {
+  if (!broken_) return absl::OkStatus();
+  return absl::DataLossError("record is not a well-formed message");
+}
+
+}  // namespace gantry
