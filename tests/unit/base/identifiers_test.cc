@@ -6,15 +6,16 @@ namespace gantry {
 namespace {
 
 TEST(IdentifierTest, GoodOnesPass) {
-  for (const std::string good :
-       {"a", "default", "k8s.io", "a-b_c.d", "0123", std::string(76, 'a').c_str()}) {
+  for (const std::string& good : std::vector<std::string>{"a", "default", "k8s.io", "a-b_c.d",
+                                                          "0123", std::string(76, 'a')}) {
     EXPECT_TRUE(ValidateIdentifier("id", good).ok()) << good;
   }
 }
 
 TEST(IdentifierTest, BadOnesAreRefusedNamingFieldAndValue) {
-  for (const std::string bad : {"", "-a", "a-", "a--b", "a/b", "a b", "../x", "a\nb", "ä",
-                                "no/such*name", std::string(77, 'a').c_str()}) {
+  for (const std::string& bad :
+       std::vector<std::string>{"", "-a", "a-", "a--b", "a/b", "a b", "../x", "a\nb", "ä",
+                                "no/such*name", std::string(77, 'a')}) {
     const absl::Status status = ValidateIdentifier("namespace", bad);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
     EXPECT_NE(status.message().find("namespace"), absl::string_view::npos);
