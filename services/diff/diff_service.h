@@ -1,0 +1,31 @@
+#ifndef GANTRY_SERVICES_DIFF_DIFF_SERVICE_H_
+#define GANTRY_SERVICES_DIFF_DIFF_SERVICE_H_
+
+#include "base/executor.h"
+#include "proto/containerd/services/diff/v1/diff.grpc.pb.h"
+#include "services/content/content.h"
+
+namespace gantry::diff {
+
+// containerd.services.diff.v1.Diff: Apply. Diff (the making of layers) answers Unimplemented.
+class DiffService final : public containerd::services::diff::v1::Diff::CallbackService {
+ public:
+  // Both outlive this.
+  DiffService(content::ContentProvider& content, Executor& executor)
+      : content_(content), executor_(executor) {}
+
+  grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
+                                  const containerd::services::diff::v1::ApplyRequest* request,
+                                  containerd::services::diff::v1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* Diff(grpc::CallbackServerContext* context,
+                                 const containerd::services::diff::v1::DiffRequest* request,
+                                 containerd::services::diff::v1::DiffResponse* response) override;
+
+ private:
+  content::ContentProvider& content_;
+  Executor& executor_;
+};
+
+}  // namespace gantry::diff
+
+#endif  // GANTRY_SERVICES_DIFF_DIFF_SERVICE_H_

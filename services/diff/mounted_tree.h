@@ -1,0 +1,28 @@
+#ifndef GANTRY_SERVICES_DIFF_MOUNTED_TREE_H_
+#define GANTRY_SERVICES_DIFF_MOUNTED_TREE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+
+namespace gantry::diff {
+
+// A mount as a client hands it over ("bind" or "overlay", options as for mount(8)).
+struct Mount {
+  std::string type;
+  std::string source;
+  std::vector<std::string> options;
+};
+
+// Opens the tree that `mounts` show, without attaching anything to a mount namespace: an overlay is
+// made with fsopen(2) and fsmount(2) and lives as long as the descriptor, so that no crash leaves a
+// mount behind; a bind is the directory itself. Only the one mount that snapshotters give is taken.
+// Errors: InvalidArgument naming the mount's type or option; what the kernel said in its log
+// buffer. Needs Linux 5.2 (6.8 for more lower directories than fit 256 bytes).
+absl::StatusOr<UniqueFd> OpenMountedTree(const std::vector<Mount>& mounts);
+
+}  // namespace gantry::diff
+
+#endif  // GANTRY_SERVICES_DIFF_MOUNTED_TREE_H_
