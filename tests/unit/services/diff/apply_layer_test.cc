@@ -1,0 +1,188 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "base/file.h"
+#include "base/temp_dir.h"
+#include "layer_builder.h"
+
+namespace gantry::diff {
+namespace {
+
+class ApplyLayerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"root", "lower", "upper", "work"}) {
+      ASSERT_TRUE(MakeDirectories(At(name)).ok());
+    }
+  }
+  [[nodiscard]] std::string At(absl::string_view name) const {
+    return absl::StrCat(dir_.path(), "/", name);
+  }
+  struct stat Stat(absl::string_view name) {
+    struct stat st {};
+    EXPECT_EQ(::lstat(At(name).c_str(), &st), 0) << name;
+    return st;
+  }
+  bool Exists(absl::string_view name) { return ::access(At(name).c_str(), F_OK) == 0; }
+  std::vector<Mount> Overlay() {
+    return {Mount{"overlay",
+                  "overlay",
+                  {"index=off", "workdir=" + At("work"), "upperdir=" + At("upper"),
+                   "lowerdir=" + At("lower")}}};
+  }
+  TempDir dir_ = *TempDir::Create("gantry-apply-test-");
+};
+
+TEST_F(ApplyLayerTest, FilesHaveTheirDataModeOwnerAndTime) {
+  const std::string layer = LayerBuilder()
+                                .Directory("etc", 0750)
+                                .Add("etc/f", S_IFREG | 04755, "data",
+                                     [](archive_entry* e) {
+                                       ::archive_entry_set_uid(e, 12345);
+                                       ::archive_entry_set_gid(e, 54321);
+                                     })
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(applied->digest, Sha256(layer));
+  EXPECT_EQ(applied->size_bytes, static_cast<int64_t>(layer.size()));
+  const struct stat file = Stat("root/etc/f");
+  EXPECT_EQ(file.st_mode, mode_t{S_IFREG | 04755});
+  EXPECT_EQ(file.st_uid, 12345u);
+  EXPECT_EQ(file.st_gid, 54321u);
+  EXPECT_EQ(file.st_mtim.tv_sec, 1000000000);
+  EXPECT_EQ(*ReadFile(At("root/etc/f")), "data");
+  const struct stat directory = Stat("root/etc");
+  EXPECT_EQ(directory.st_mode, mode_t{S_IFDIR | 0750});
+  EXPECT_EQ(directory.st_mtim.tv_sec, 1000000000) << "set after its files were made";
+}
+
+TEST_F(ApplyLayerTest, LinksDevicesAndXattrsAreMade) {
+  const std::string layer =
+      LayerBuilder()
+          .File("a", "x")
+          .Hardlink("b", "a")
+          .Symlink("c", "../../a")
+          .Device("zero", S_IFCHR, makedev(1, 5))
+          .Add("pipe", S_IFIFO | 0640)
+          .Add("x", S_IFREG | 0644, "",
+               [](archive_entry* e) {
+                 ::archive_entry_xattr_add_entry(e, "user.k", "v", 1);
+                 ::archive_entry_xattr_add_entry(e, "trusted.overlay.opaque", "y", 1);
+               })
+          .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(Stat("root/a").st_ino, Stat("root/b").st_ino);
+  EXPECT_TRUE(S_ISLNK(Stat("root/c").st_mode));
+  EXPECT_EQ(Stat("root/zero").st_rdev, makedev(1, 5));
+  EXPECT_EQ(Stat("root/pipe").st_mode, mode_t{S_IFIFO | 0640});
+  char value[8];
+  EXPECT_EQ(::getxattr(At("root/x").c_str(), "user.k", value, sizeof value), 1);
+  EXPECT_EQ(::getxattr(At("root/x").c_str(), "trusted.overlay.opaque", value, sizeof value), -1)
+      << "overlayfs keeps this one for itself";
+}
+
+TEST_F(ApplyLayerTest, NamesThatAreNotUtf8Survive) {
+  const std::string layer = LayerBuilder().File("d/\xff\xfe-\xc3\xa4", "x").Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_TRUE(Exists("root/d/\xff\xfe-\xc3\xa4"));
+}
+
+TEST_F(ApplyLayerTest, WhiteoutsOnAnOverlayHideTheLowerLayer) {
+  ASSERT_TRUE(MakeDirectories(At("lower/dir/sub")).ok());
+  ASSERT_TRUE(MakeDirectories(At("lower/opaque")).ok());
+  for (const char* name : {"lower/gone", "lower/kept", "lower/dir/f", "lower/opaque/old"}) {
+    ASSERT_TRUE(WriteFileAtomic(At(name), "x", 0644, Durability::kNotDurable).ok());
+  }
+  const std::string layer = LayerBuilder()
+                                .File(".wh.gone", "")
+                                .File(".wh.dir", "")
+                                .Directory("opaque")
+                                .File("opaque/new", "n")
+                                .File("opaque/.wh..wh..opq", "")
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Overlay());
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  const struct stat whiteout = Stat("upper/gone");
+  EXPECT_TRUE(S_ISCHR(whiteout.st_mode) && whiteout.st_rdev == 0);
+  EXPECT_TRUE(S_ISCHR(Stat("upper/dir").st_mode));
+  EXPECT_FALSE(Exists("upper/kept"));
+  EXPECT_TRUE(Exists("upper/opaque/new"));
+  const absl::StatusOr<UniqueFd> merged = OpenMountedTree(
+      {Mount{"overlay", "overlay", {"index=off", "lowerdir=" + At("upper") + ":" + At("lower")}}});
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  EXPECT_EQ(::faccessat(merged->get(), "opaque/old", F_OK, 0), -1);
+  EXPECT_EQ(::faccessat(merged->get(), "opaque/new", F_OK, 0), 0);
+  EXPECT_EQ(::faccessat(merged->get(), "kept", F_OK, 0), 0);
+}
+
+TEST_F(ApplyLayerTest, AWriteThroughALinkOfALowerLayerGoesWhereTheContainerWillSeeIt) {
+  ASSERT_TRUE(MakeDirectories(At("lower/usr/lib")).ok());
+  ASSERT_EQ(::symlink("usr/lib", At("lower/lib").c_str()), 0);
+  const absl::StatusOr<Applied> applied =
+      Apply(LayerBuilder().File("lib/new.so", "elf").Finish(), Overlay());
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_TRUE(Exists("upper/usr/lib/new.so"));
+  EXPECT_FALSE(Exists("upper/lib"));
+}
+
+TEST_F(ApplyLayerTest, ALaterEntryReplacesAnEarlierOneWhateverItsType) {
+  const std::string layer = LayerBuilder()
+                                .Directory("a")
+                                .File("a/f", "1")
+                                .File("a", "now a file")
+                                .File("b", "file")
+                                .Directory("b")
+                                .File("b/inside", "2")
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(*ReadFile(At("root/a")), "now a file");
+  EXPECT_EQ(*ReadFile(At("root/b/inside")), "2");
+}
+
+TEST_F(ApplyLayerTest, AnEntryBelowADirectoryThatWasReplacedIsNotWrittenIntoTheOldOne) {
+  const std::string layer = LayerBuilder()
+                                .Directory("top/a")
+                                .File("top/a/f", "1")
+                                .File("top/.wh.a", "")
+                                .File("top/a/g", "2")
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_FALSE(Exists("root/top/a/f"));
+  EXPECT_EQ(*ReadFile(At("root/top/a/g")), "2");
+}
+
+TEST_F(ApplyLayerTest, AnEmptyLayerIsALayer) {
+  EXPECT_TRUE(Apply(LayerBuilder().Finish(), Bind(At("root"))).ok());
+  EXPECT_TRUE(Apply("", Bind(At("root"))).ok());
+}
+
+TEST_F(ApplyLayerTest, SixtyLowerDirectoriesOpen) {
+  std::string lower;
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(MakeDirectories(At(absl::StrCat("l", i))).ok());
+    absl::StrAppend(&lower, i == 0 ? "" : ":", At(absl::StrCat("l", i)));
+  }
+  const absl::StatusOr<UniqueFd> tree =
+      OpenMountedTree({Mount{"overlay", "overlay", {"index=off", "lowerdir=" + lower}}});
+  EXPECT_TRUE(tree.ok()) << tree.status();
+}
+
+TEST_F(ApplyLayerTest, AnOverlayThatCannotBeIsRefusedWithTheKernelsWord) {
+  const absl::StatusOr<UniqueFd> tree =
+      OpenMountedTree({Mount{"overlay", "overlay", {"lowerdir=/no/such/directory"}}});
+  ASSERT_FALSE(tree.ok());
+  EXPECT_NE(tree.status().message().find("/no/such/directory"), absl::string_view::npos);
+  EXPECT_EQ(OpenMountedTree({Mount{"ext4", "/dev/sda", {}}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(OpenMountedTree({}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace gantry::diff
