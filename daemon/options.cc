@@ -1,0 +1,73 @@
+#include "daemon/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "base/errors.h"
+#include "daemon/version.h"
+
+namespace gantry::daemon {
+namespace {
+
+struct Flags {
+  std::string config = std::string(kDefaultConfigPath);
+  std::string address;
+  std::string root;
+  std::string state;
+  std::string log_level;
+};
+
+absl::StatusOr<ParsedConfig> LoadOrDefault(const std::string& path, bool named) {
+  absl::StatusOr<ParsedConfig> parsed = LoadConfig(path);
+  if (!parsed.ok() && absl::IsNotFound(parsed.status()) && !named) return ParsedConfig{};
+  return parsed;
+}
+
+void Override(const std::string& flag, std::string* value) {
+  if (!flag.empty()) *value = flag;
+}
+
+}  // namespace
+
+absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("A container runtime daemon that speaks containerd's API.", "gantryd");
+  app.set_version_flag("-v,--version", absl::StrCat("gantryd ", kVersion, " ", kRevision));
+  CLI::Option* config_flag =
+      app.add_option("-c,--config", flags.config, "Configuration file")->capture_default_str();
+  app.add_option("-a,--address", flags.address, "Path of the API's unix socket");
+  app.add_option("--root", flags.root, "Directory of what lasts: content, snapshots, metadata");
+  app.add_option("--state", flags.state, "Directory of what a reboot ends: tasks, sockets");
+  app.add_option("-l,--log-level", flags.log_level, "trace, debug, info, warn, error or fatal");
+  CLI::App* config_command = app.add_subcommand("config", "Show the configuration");
+  CLI::App* default_command =
+      config_command->add_subcommand("default", "The configuration without a file or flags");
+  CLI::App* dump_command =
+      config_command->add_subcommand("dump", "The configuration that would be used");
+  config_command->require_subcommand(1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Prints help, version or the usage error itself.
+    return ParsedOptions{.exit_code = app.exit(error)};
+  }
+
+  ParsedOptions parsed;
+  Options& options = parsed.options;
+  if (default_command->parsed()) {
+    options.command = Command::kConfigDefault;
+    return parsed;
+  }
+  if (dump_command->parsed()) options.command = Command::kConfigDump;
+  GANTRY_ASSIGN_OR_RETURN(ParsedConfig file,
+                          LoadOrDefault(flags.config, config_flag->count() > 0));
+  options.config = std::move(file.config);
+  options.warnings = std::move(file.warnings);
+  Override(flags.address, &options.config.grpc.address);
+  Override(flags.root, &options.config.root);
+  Override(flags.state, &options.config.state);
+  Override(flags.log_level, &options.config.log_level);
+  GANTRY_RETURN_IF_ERROR(ValidateConfig(options.config));
+  return parsed;
+}
+
+}  // namespace gantry::daemon

@@ -1,0 +1,151 @@
+#include "daemon/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gantry::daemon {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+absl::Status ErrorOf(absl::string_view text) { return ParseConfig(text, "c.toml").status(); }
+
+TEST(ConfigTest, AnEmptyFileGivesTheDefaults) {
+  const auto parsed = ParseConfig("", "c.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->warnings, IsEmpty());
+  EXPECT_EQ(parsed->config.root, "/var/lib/gantry");
+  EXPECT_EQ(parsed->config.grpc.address, "/run/gantry/gantry.sock");
+  EXPECT_EQ(parsed->config.TtrpcAddress(), "/run/gantry/gantry.sock.ttrpc");
+  EXPECT_EQ(parsed->config.max_recv_message_bytes, 16 << 20);
+}
+
+TEST(ConfigTest, EveryKnownKeyIsRead) {
+  const auto parsed = ParseConfig(R"(
+version = 2
+root = "/r"
+state = "/s"
+oom_score = -999
+[grpc]
+  address = "/s/a.sock"
+  uid = 7
+  gid = 8
+  max_recv_message_size = 1024
+  max_send_message_size = 2048
+[ttrpc]
+  address = "/s/b.sock"
+[debug]
+  level = "debug"
+  format = "json"
+[plugins."io.containerd.gc.v1.scheduler"]
+  pause_threshold = 0.5
+  schedule_delay = "1s500ms"
+[plugins."io.containerd.snapshotter.v1.overlayfs"]
+  root_path = "/layers"
+[plugins."io.containerd.runtime.v2.task"]
+  shim = "/usr/libexec/shim"
+)",
+                                  "c.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->warnings, IsEmpty());
+  const Config& config = parsed->config;
+  EXPECT_EQ(config.version, 2);
+  EXPECT_EQ(config.root, "/r");
+  EXPECT_EQ(config.state, "/s");
+  EXPECT_EQ(config.oom_score, -999);
+  EXPECT_EQ(config.grpc.address, "/s/a.sock");
+  EXPECT_EQ(config.grpc.uid, 7u);
+  EXPECT_EQ(config.grpc.gid, 8u);
+  EXPECT_EQ(config.max_recv_message_bytes, 1024);
+  EXPECT_EQ(config.max_send_message_bytes, 2048);
+  EXPECT_EQ(config.TtrpcAddress(), "/s/b.sock");
+  EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.log_format, "json");
+  EXPECT_EQ(config.gc.pause_threshold, 0.5);
+  EXPECT_EQ(config.gc.schedule_delay, absl::Milliseconds(1500));
+  EXPECT_EQ(config.overlayfs_root, "/layers");
+  EXPECT_EQ(config.shim, "/usr/libexec/shim");
+}
+
+TEST(ConfigTest, AnUnknownKeyIsWarnedOfWithFileLineAndKey) {
+  const auto parsed = ParseConfig("version = 3\n[grpc]\n  adress = \"/x\"\n", "c.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->warnings,
+              ElementsAre("c.toml:3: grpc.adress is not known and is ignored"));
+}
+
+TEST(ConfigTest, AnUnknownPluginIsWarnedOfByItsQuotedName) {
+  const auto parsed =
+      ParseConfig("version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\n  x = 1\n", "c.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  ASSERT_EQ(parsed->warnings.size(), 1u);
+  EXPECT_THAT(parsed->warnings[0],
+              HasSubstr("c.toml:2: plugins.\"io.containerd.grpc.v1.cri\" is not known"));
+}
+
+TEST(ConfigTest, AWrongTypeIsRefusedWithFileLineAndKey) {
+  EXPECT_EQ(ErrorOf("version = 3\n\nroot = 5\n").message(),
+            "c.toml:3: root: is an integer, must be a string");
+  EXPECT_EQ(ErrorOf("version = 3\n[grpc]\nuid = \"root\"\n").message(),
+            "c.toml:3: grpc.uid: is a string, must be an integer");
+  EXPECT_EQ(ErrorOf("version = 3\ngrpc = 1\n").message(),
+            "c.toml:2: grpc: is an integer, must be a table");
+}
+
+TEST(ConfigTest, AValueOutOfRangeIsRefused) {
+  EXPECT_EQ(ErrorOf("version = 1\n").message(), "c.toml:1: version: 1 is not within 2 to 3");
+  EXPECT_THAT(std::string(ErrorOf("version = 3\n[grpc]\ngid = -1\n").message()),
+              HasSubstr("c.toml:3: grpc.gid: -1 is not within 0"));
+}
+
+TEST(ConfigTest, ABadDurationIsRefused) {
+  EXPECT_THAT(std::string(ErrorOf("version = 3\n[plugins.\"io.containerd.gc.v1.scheduler\"]\n"
+                                  "startup_delay = \"soon\"\n")
+                              .message()),
+              HasSubstr("c.toml:3: plugins.\"io.containerd.gc.v1.scheduler\".startup_delay"));
+}
+
+TEST(ConfigTest, BrokenTomlIsRefusedWithItsLine) {
+  EXPECT_THAT(std::string(ErrorOf("version = 3\nroot = \n").message()), HasSubstr("c.toml:2: "));
+}
+
+TEST(ConfigTest, ATcpListenerIsRefused) {
+  EXPECT_THAT(std::string(ErrorOf("version = 3\n[grpc]\ntcp_address = \":1\"\n").message()),
+              HasSubstr("c.toml:3: grpc.tcp_address: gantryd listens on unix sockets only"));
+}
+
+TEST(ConfigTest, AnEmptyTcpAddressAsContainerdDumpsItIsFine) {
+  const auto parsed = ParseConfig("version = 3\n[grpc]\ntcp_address = \"\"\n", "c.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->warnings, IsEmpty());
+}
+
+TEST(ConfigTest, AnAddressLongerThanASocketsPathIsRefused) {
+  Config config;
+  config.grpc.address = "/" + std::string(107, 'a');
+  EXPECT_THAT(std::string(ValidateConfig(config).message()), HasSubstr("grpc.address"));
+}
+
+TEST(ConfigTest, AnUnknownLogLevelIsRefused) {
+  EXPECT_THAT(std::string(ErrorOf("version = 3\n[debug]\nlevel = \"loud\"\n").message()),
+              HasSubstr("debug.level: \"loud\""));
+}
+
+TEST(ConfigTest, ADumpReadsBackToTheSame) {
+  Config config;
+  config.root = "/strange \"root\"\\";
+  config.gc.pause_threshold = 1;
+  config.gc.schedule_delay = absl::Seconds(90);
+  config.oom_score = -500;
+  const std::string dump = DumpConfig(config);
+  const auto parsed = ParseConfig(dump, "dump");
+  ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << dump;
+  EXPECT_THAT(parsed->warnings, IsEmpty());
+  EXPECT_EQ(parsed->config.root, config.root);
+  EXPECT_EQ(DumpConfig(parsed->config), dump);
+}
+
+}  // namespace
+}  // namespace gantry::daemon
