@@ -16,9 +16,8 @@ absl::StatusOr<std::shared_ptr<Client>> Client::Connect(EventLoop& loop,
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (unix_path.empty() || unix_path.size() >= sizeof address.sun_path) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("socket path \"", unix_path, "\" does not fit ", sizeof address.sun_path - 1,
-                     " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat("socket path \"", unix_path, "\" does not fit ",
+                                                   sizeof address.sun_path - 1, " bytes"));
   }
   std::memcpy(address.sun_path, unix_path.data(), unix_path.size());
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -85,8 +84,8 @@ void Client::Send(Request request, absl::Duration timeout, Done done) {
   if (closed_) return done(absl::UnavailableError("ttrpc: the connection is closed"));
   const std::string body = EncodeRequest(request);
   if (body.size() > kMaxBodyBytes) {
-    return done(absl::ResourceExhaustedError(absl::StrCat(
-        "ttrpc: the request has ", body.size(), " bytes, more than ", kMaxBodyBytes)));
+    return done(absl::ResourceExhaustedError(
+        absl::StrCat("ttrpc: the request has ", body.size(), " bytes, more than ", kMaxBodyBytes)));
   }
   const uint32_t stream = next_stream_;
   next_stream_ += 2;

@@ -32,7 +32,8 @@ class Client : public std::enable_shared_from_this<Client> {
  public:
   using Done = std::function<void(absl::StatusOr<std::string> payload)>;
 
-  // Errors: InvalidArgument for a path longer than 107 bytes, NotFound and Unavailable as connect(2).
+  // Errors: InvalidArgument for a path longer than 107 bytes, NotFound and Unavailable as
+  // connect(2).
   static absl::StatusOr<std::shared_ptr<Client>> Connect(EventLoop& loop,
                                                          const std::string& unix_path);
   static std::shared_ptr<Client> FromSocket(EventLoop& loop, UniqueFd socket);

@@ -22,8 +22,8 @@ void Connection::Start(OnFrame on_frame, OnClose on_close) {
   on_close_ = std::move(on_close);
   watched_ = EPOLLIN;
   // The loop must not keep the connection alive: its owner decides when it ends.
-  const absl::Status added = loop_.Add(
-      socket_.get(), watched_, [weak = weak_from_this()](uint32_t events) {
+  const absl::Status added =
+      loop_.Add(socket_.get(), watched_, [weak = weak_from_this()](uint32_t events) {
         if (const std::shared_ptr<Connection> self = weak.lock()) self->HandleEvents(events);
       });
   if (!added.ok()) Close(added);
@@ -96,7 +96,8 @@ bool Connection::WriteSome() {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return true;
     if (sent < 0) {
-      Close(WithCode(ErrnoError(errno, "ttrpc: write to the peer"), absl::StatusCode::kUnavailable));
+      Close(
+          WithCode(ErrnoError(errno, "ttrpc: write to the peer"), absl::StatusCode::kUnavailable));
       return false;
     }
     front_sent_ += static_cast<size_t>(sent);

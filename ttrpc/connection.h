@@ -14,8 +14,8 @@
 namespace gantry::ttrpc {
 
 // Frames over one socket, for client and server alike: partial reads and writes, the size limit and
-// the bound on what waits to be written. Loop thread only. It ends itself, with OnClose called once,
-// when the peer leaves, breaks the framing, or lets more than `kMaxQueuedBytes` wait for it.
+// the bound on what waits to be written. Loop thread only. It ends itself, with OnClose called
+// once, when the peer leaves, breaks the framing, or lets more than `kMaxQueuedBytes` wait for it.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using OnFrame = std::function<void(const FrameHeader& header, std::string body)>;

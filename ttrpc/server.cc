@@ -37,7 +37,8 @@ absl::Status Server::Serve(UniqueFd listening_socket) {
   if (flags < 0 || ::fcntl(listening_socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
     return ErrnoError(errno, "make the ttrpc listening socket non-blocking");
   }
-  GANTRY_RETURN_IF_ERROR(loop_.Add(listening_socket.get(), EPOLLIN, [this](uint32_t) { Accept(); }));
+  GANTRY_RETURN_IF_ERROR(
+      loop_.Add(listening_socket.get(), EPOLLIN, [this](uint32_t) { Accept(); }));
   listener_ = std::move(listening_socket);
   return absl::OkStatus();
 }
@@ -82,7 +83,8 @@ void Server::Accept() {
 void Server::HandleFrame(const std::shared_ptr<Peer>& peer, const FrameHeader& header,
                          std::string body) {
   // Streaming is not spoken here, so after a request nothing but further requests can be meant.
-  if (header.type != kRequestFrame || header.stream % 2 == 0 || header.stream <= peer->last_stream) {
+  if (header.type != kRequestFrame || header.stream % 2 == 0 ||
+      header.stream <= peer->last_stream) {
     peer->connection->Close(absl::InvalidArgumentError(
         absl::StrCat("ttrpc: the peer sent frame type ", static_cast<int>(header.type),
                      " on stream ", header.stream, ", where a new request was expected")));

@@ -25,8 +25,8 @@ struct Call {
   std::optional<absl::Time> deadline;
 };
 
-// May be called later and from within the handler, on the loop's thread; a second call and one after
-// the connection ended do nothing.
+// May be called later and from within the handler, on the loop's thread; a second call and one
+// after the connection ended do nothing.
 using Reply = std::function<void(absl::StatusOr<std::string> payload)>;
 using Handler = std::function<void(Call call, Reply reply)>;
 

@@ -26,9 +26,9 @@ struct ForkedShim {
   UniqueFd pidfd;  // readable when the shim has ended
 };
 
-// The daemon's end of the zygote: a process that has loaded the shim's code and forks shims from it,
-// so that no image is loaded per container and the daemon, which has threads, never forks itself.
-// The zygote runs from a sealed copy of the shim's binary in memory, which no container can
+// The daemon's end of the zygote: a process that has loaded the shim's code and forks shims from
+// it, so that no image is loaded per container and the daemon, which has threads, never forks
+// itself. The zygote runs from a sealed copy of the shim's binary in memory, which no container can
 // overwrite (CVE-2019-5736). It ends with this object; shims live on.
 //
 // Thread-safe. A zygote that died is replaced by the next Fork.

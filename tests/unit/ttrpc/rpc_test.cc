@@ -18,7 +18,8 @@ class TtrpcTest : public testing::Test {
     server_ = std::make_unique<Server>(*loop_);
     UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_un address = Address();
-    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+              0);
     ASSERT_EQ(::listen(listener.get(), 16), 0);
     ASSERT_TRUE(server_->Serve(std::move(listener)).ok());
     server_->Register("t.T", "Echo", [](Call call, Reply reply) { reply(call.payload); });
@@ -125,7 +126,8 @@ TEST_F(TtrpcTest, ARequestOverTheLimitIsRefusedHereAndTheConnectionGoesOn) {
 }
 
 TEST_F(TtrpcTest, AResponseOverTheLimitBecomesResourceExhausted) {
-  server_->Register("t.T", "Big", [](Call, Reply reply) { reply(std::string(kMaxBodyBytes, 'x')); });
+  server_->Register("t.T", "Big",
+                    [](Call, Reply reply) { reply(std::string(kMaxBodyBytes, 'x')); });
   const auto client = Dial();
   EXPECT_EQ(CallAndWait(*client, "Big", "").status().code(), absl::StatusCode::kResourceExhausted);
 }

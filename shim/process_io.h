@@ -1,0 +1,70 @@
+#ifndef GANTRY_SHIM_PROCESS_IO_H_
+#define GANTRY_SHIM_PROCESS_IO_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+#include "runtime/container.h"
+#include "shim/stdio_copier.h"
+
+namespace gantry::shim {
+
+// What the client named: FIFOs (plain path or fifo://), file://PATH for output, or nothing.
+struct IoNames {
+  std::string in;
+  std::string out;
+  std::string err;
+  bool terminal = false;
+};
+
+// Standard input and output of one process: the FIFOs of the client on one side, pipes or a
+// terminal on the other, and the copying between. Loop thread only.
+class ProcessIo {
+ public:
+  // Opens the client's side, makes pipes if there is no terminal, and starts copying.
+  // Errors: NotFound and so on for a path that cannot be opened; Unimplemented for binary://.
+  static absl::StatusOr<std::unique_ptr<ProcessIo>> Open(EventLoop& loop, IoNames names);
+  ~ProcessIo();
+
+  // The process's side, valid until ReleaseChildEnds; -1 where there is nothing.
+  [[nodiscard]] runtime::Stdio child_ends() const;
+  void ReleaseChildEnds();
+  // The master of the process's terminal, instead of pipes.
+  absl::Status AttachConsole(UniqueFd console);
+  // Errors: FailedPrecondition without a terminal.
+  absl::Status Resize(uint32_t width, uint32_t height);
+
+  // The process's input ends after what the client has written until now.
+  void CloseStdin();
+
+  // After the process has ended: delivers what it wrote, closes the client's side, then calls
+  // `done`. Bounded: a client that does not read is waited for at most ten seconds, and processes
+  // that inherited the pipes are not waited for.
+  void Finish(std::function<void()> done);
+
+ private:
+  ProcessIo(EventLoop& loop, IoNames names) : loop_(loop), names_(std::move(names)) {}
+  absl::Status OpenInput();
+  absl::Status OpenOutput(const std::string& name, UniqueFd* client, UniqueFd* child_end);
+  void CheckDone();
+
+  EventLoop& loop_;
+  const IoNames names_;
+  UniqueFd client_in_;   // terminal only: waits for AttachConsole
+  UniqueFd client_out_;  // the same
+  UniqueFd child_in_, child_out_, child_err_;
+  UniqueFd console_;
+  std::unique_ptr<StdioCopier> input_;
+  std::vector<std::unique_ptr<StdioCopier>> outputs_;
+  std::vector<std::function<void()>> on_finished_;
+  EventLoop::TimerId limit_ = 0;
+};
+
+}  // namespace gantry::shim
+
+#endif  // GANTRY_SHIM_PROCESS_IO_H_
