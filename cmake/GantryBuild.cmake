@@ -5,7 +5,7 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # One code model for libraries and programs alike, so that all share one precompiled header.
-add_compile_options(-fPIC)
+add_compile_options(-fPIC -pthread)
 
 option(GANTRY_TESTS "Build the tests" ON)
 # Sanitizers and static linking exclude each other, so the sanitizer presets turn this off.

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "services/metadata/filter.h"
+#include "services/metadata/label_mask.h"
 #include "services/metadata/lease_resources.h"
 #include "services/metadata/namespaces.h"
 #include "services/snapshots/disk_usage.h"
@@ -99,11 +100,7 @@ metadata::Adaptor AdaptorOf(const Info& info) {
     if (path[0] == "name") return info.name;
     if (path[0] == "parent") return info.parent.empty() ? std::nullopt : std::optional(info.parent);
     if (path[0] == "kind") return std::string(KindName(info.kind));
-    if (path[0] == "labels") {
-      const std::string key = absl::StrJoin(path.subspan(1), ".");
-      const auto found = info.labels.find(key);
-      if (found != info.labels.end()) return found->second;
-    }
+    if (path[0] == "labels") return metadata::LabelField(info.labels, path.subspan(1));
     return std::nullopt;
   };
 }
@@ -422,17 +419,7 @@ absl::StatusOr<Info> OverlaySnapshotter::Update(const Scope& scope, const Info& 
     GANTRY_ASSIGN_OR_RETURN(Record record, Get(writer, scope, info.name));
     if (paths.empty()) record.info.labels = info.labels;
     for (const std::string& path : paths) {
-      if (path == "labels") {
-        record.info.labels = info.labels;
-      } else if (absl::StartsWith(path, "labels.")) {
-        const std::string label = path.substr(7);
-        const auto value = info.labels.find(label);
-        if (value == info.labels.end() || value->second.empty()) {
-          record.info.labels.erase(label);
-        } else {
-          record.info.labels[label] = value->second;
-        }
-      } else {
+      if (!metadata::ApplyLabelPath(path, info.labels, &record.info.labels)) {
         return absl::InvalidArgumentError(absl::StrCat("cannot update \"", path,
                                                        "\" field on snapshot \"", info.name,
                                                        "\": invalid argument"));

@@ -1,0 +1,94 @@
+#include "services/metadata/environment.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+
+namespace gantry::metadata {
+namespace {
+
+constexpr unsigned kMaxReaders = 1024;
+
+struct EnvCloser {
+  void operator()(MDB_env* env) const { ::mdb_env_close(env); }
+};
+
+absl::StatusOr<UniqueFd> Lock(const std::string& path) {
+  const std::string file = path + "/lock";
+  GANTRY_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(file, O_RDWR | O_CREAT, 0600));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the metadata store in ", path, " is in use by another process"));
+  }
+  return ErrnoError(errno, absl::StrCat("lock ", file));
+}
+
+}  // namespace
+
+absl::Status LmdbError(int code, absl::string_view what) {
+  const std::string message = absl::StrCat(what, ": ", ::mdb_strerror(code));
+  switch (code) {
+    case MDB_MAP_FULL:
+    case MDB_READERS_FULL:
+      return absl::ResourceExhaustedError(message);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_PANIC:
+      return absl::DataLossError(message);
+    default:
+      // Positive codes are errno's.
+      return code > 0 ? ErrnoError(code, what) : absl::InternalError(message);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
+                                                               size_t map_size_bytes) {
+  GANTRY_RETURN_IF_ERROR(MakeDirectories(path, 0700));
+  GANTRY_ASSIGN_OR_RETURN(UniqueFd lock, Lock(path));
+  MDB_env* raw = nullptr;
+  if (const int code = ::mdb_env_create(&raw); code != 0)
+    return LmdbError(code, "create an LMDB environment");
+  std::unique_ptr<MDB_env, EnvCloser> env(raw);
+  ::mdb_env_set_mapsize(raw, map_size_bytes);
+  ::mdb_env_set_maxreaders(raw, kMaxReaders);
+  const std::string file = path + "/meta.mdb";
+  // NOTLS: a reader's slot belongs to its transaction, since any thread of the pool may run the
+  // next one.
+  if (const int code = ::mdb_env_open(raw, file.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
+      code != 0) {
+    return LmdbError(code, absl::StrCat("open the metadata store ", file));
+  }
+  std::unique_ptr<Environment> environment(new Environment(std::move(lock), env.release()));
+  GANTRY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*environment, 0));
+  if (const int code = ::mdb_dbi_open(transaction.get(), nullptr, 0, &environment->dbi_);
+      code != 0) {
+    return LmdbError(code, absl::StrCat("open the metadata store ", file));
+  }
+  GANTRY_RETURN_IF_ERROR(transaction.Commit());
+  return environment;
+}
+
+Environment::~Environment() { ::mdb_env_close(env_); }
+
+absl::StatusOr<Transaction> Transaction::Begin(const Environment& environment, unsigned flags,
+                                               MDB_txn* parent) {
+  MDB_txn* raw = nullptr;
+  if (const int code = ::mdb_txn_begin(environment.env(), parent, flags, &raw); code != 0) {
+    return LmdbError(code, "begin a metadata transaction");
+  }
+  return Transaction(raw);
+}
+
+absl::Status Transaction::Commit() {
+  if (const int code = ::mdb_txn_commit(std::exchange(transaction_, nullptr)); code != 0) {
+    return LmdbError(code, "commit a metadata transaction");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gantry::metadata

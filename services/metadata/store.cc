@@ -1,0 +1,290 @@
+#include "services/metadata/store.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
+#include "base/digest.h"
+#include "base/errors.h"
+#include "base/fault_point.h"
+#include "base/wire.h"
+#include "services/metadata/environment.h"
+
+namespace gantry::metadata {
+namespace {
+
+constexpr uint64_t kSchemaVersion = 1;
+constexpr size_t kMaxName = 4096;
+// LMDB's keys end at 511 bytes. A longer name is cut here and told apart by the digest of the
+// whole; the whole is in the record.
+constexpr size_t kMaxKey = 511;
+constexpr size_t kDigestSize = 64;
+
+// Key: bucket NUL namespace NUL name. Value: the record's name and bytes, as fields 1 and 2.
+std::string Prefix(absl::string_view bucket, absl::string_view ns) {
+  return absl::StrCat(bucket, absl::string_view("\0", 1), ns, absl::string_view("\0", 1));
+}
+
+absl::StatusOr<std::string> Key(absl::string_view bucket, absl::string_view ns,
+                                absl::string_view name) {
+  if (name.empty() || name.size() > kMaxName || name.find('\0') != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat("name \"", name.substr(0, 64),
+                                                   "\" is empty, longer than ", kMaxName,
+                                                   " bytes or holds a NUL byte"));
+  }
+  std::string key = Prefix(bucket, ns);
+  if (key.size() + kDigestSize > kMaxKey) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("namespace \"", ns.substr(0, 64), "\" is too long"));
+  }
+  if (key.size() + name.size() <= kMaxKey) return key.append(name.data(), name.size());
+  const size_t kept = kMaxKey - key.size() - kDigestSize;
+  return absl::StrCat(key, name.substr(0, kept), Sha256(name).hex());
+}
+
+MDB_val ToVal(absl::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
+absl::string_view FromVal(const MDB_val& value) {
+  return {static_cast<const char*>(value.mv_data), value.mv_size};
+}
+
+struct StoredRecord {
+  absl::string_view name;
+  absl::string_view value;
+};
+
+absl::StatusOr<StoredRecord> DecodeStored(const MDB_val& value) {
+  StoredRecord record;
+  WireReader reader(FromVal(value));
+  while (reader.Next()) {
+    if (reader.field() == 1) record.name = reader.bytes();
+    if (reader.field() == 2) record.value = reader.bytes();
+  }
+  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), "metadata store"));
+  return record;
+}
+
+class Cursor {
+ public:
+  static absl::StatusOr<Cursor> Open(MDB_txn* transaction, MDB_dbi dbi) {
+    MDB_cursor* raw = nullptr;
+    if (const int code = ::mdb_cursor_open(transaction, dbi, &raw); code != 0) {
+      return LmdbError(code, "read the metadata store");
+    }
+    return Cursor(raw);
+  }
+  Cursor(Cursor&& other) noexcept : cursor_(std::exchange(other.cursor_, nullptr)) {}
+  Cursor& operator=(Cursor&&) = delete;
+  ~Cursor() {
+    if (cursor_ != nullptr) ::mdb_cursor_close(cursor_);
+  }
+  // Moves to the first key that is not below `from`, or past the last key.
+  absl::StatusOr<bool> Seek(absl::string_view from) {
+    key = ToVal(from);
+    return Move(MDB_SET_RANGE);
+  }
+  absl::StatusOr<bool> Next() { return Move(MDB_NEXT); }
+
+  MDB_val key{};
+  MDB_val value{};
+
+ private:
+  explicit Cursor(MDB_cursor* cursor) : cursor_(cursor) {}
+  absl::StatusOr<bool> Move(MDB_cursor_op operation) {
+    const int code = ::mdb_cursor_get(cursor_, &key, &value, operation);
+    if (code == MDB_NOTFOUND) return false;
+    if (code != 0) return LmdbError(code, "read the metadata store");
+    return true;
+  }
+  MDB_cursor* cursor_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::optional<std::string>> Reader::Get(absl::string_view bucket,
+                                                       absl::string_view ns,
+                                                       absl::string_view name) const {
+  GANTRY_ASSIGN_OR_RETURN(const std::string text, Key(bucket, ns, name));
+  MDB_val key = ToVal(text);
+  MDB_val value;
+  const int code = ::mdb_get(transaction_, environment_.dbi(), &key, &value);
+  if (code == MDB_NOTFOUND) return std::optional<std::string>();
+  if (code != 0) return LmdbError(code, absl::StrCat("read ", bucket, " record ", name));
+  GANTRY_ASSIGN_OR_RETURN(const StoredRecord record, DecodeStored(value));
+  return std::optional<std::string>(std::string(record.value));
+}
+
+absl::Status Reader::ForEach(
+    absl::string_view bucket, absl::string_view ns,
+    const std::function<absl::Status(absl::string_view name, absl::string_view value)>& body)
+    const {
+  const std::string prefix = Prefix(bucket, ns);
+  GANTRY_ASSIGN_OR_RETURN(Cursor cursor, Cursor::Open(transaction_, environment_.dbi()));
+  absl::StatusOr<bool> more = cursor.Seek(prefix);
+  for (; more.ok() && *more; more = cursor.Next()) {
+    if (!absl::StartsWith(FromVal(cursor.key), prefix)) break;
+    GANTRY_ASSIGN_OR_RETURN(const StoredRecord record, DecodeStored(cursor.value));
+    GANTRY_RETURN_IF_ERROR(body(record.name, record.value));
+  }
+  return more.status();
+}
+
+absl::StatusOr<std::vector<std::string>> Reader::Namespaces(absl::string_view bucket) const {
+  const std::string prefix = absl::StrCat(bucket, absl::string_view("\0", 1));
+  GANTRY_ASSIGN_OR_RETURN(Cursor cursor, Cursor::Open(transaction_, environment_.dbi()));
+  std::vector<std::string> namespaces;
+  absl::StatusOr<bool> more = cursor.Seek(prefix);
+  while (more.ok() && *more) {
+    absl::string_view rest = FromVal(cursor.key);
+    if (!absl::ConsumePrefix(&rest, prefix)) break;
+    namespaces.emplace_back(rest.substr(0, rest.find('\0')));
+    // On to the first key past this namespace: its records end with NUL and a name, the next byte
+    // is 1.
+    more = cursor.Seek(absl::StrCat(prefix, namespaces.back(), "\1"));
+  }
+  if (!more.ok()) return more.status();
+  return namespaces;
+}
+
+absl::StatusOr<bool> Reader::HasAny(absl::string_view bucket, absl::string_view ns) const {
+  const std::string prefix = Prefix(bucket, ns);
+  GANTRY_ASSIGN_OR_RETURN(Cursor cursor, Cursor::Open(transaction_, environment_.dbi()));
+  GANTRY_ASSIGN_OR_RETURN(const bool found, cursor.Seek(prefix));
+  return found && FromVal(cursor.key).substr(0, prefix.size()) == prefix;
+}
+
+absl::Status Writer::Put(absl::string_view bucket, absl::string_view ns, absl::string_view name,
+                         absl::string_view value) {
+  GANTRY_ASSIGN_OR_RETURN(const std::string text, Key(bucket, ns, name));
+  WireWriter record;
+  record.Bytes(1, name);
+  record.Bytes(2, value);
+  MDB_val key = ToVal(text);
+  MDB_val bytes = ToVal(record.bytes());
+  if (const int code = ::mdb_put(transaction_, environment_.dbi(), &key, &bytes, 0); code != 0) {
+    return LmdbError(code, absl::StrCat("write ", bucket, " record ", name));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Writer::Delete(absl::string_view bucket, absl::string_view ns,
+                                    absl::string_view name) {
+  GANTRY_ASSIGN_OR_RETURN(const std::string text, Key(bucket, ns, name));
+  MDB_val key = ToVal(text);
+  const int code = ::mdb_del(transaction_, environment_.dbi(), &key, nullptr);
+  if (code == MDB_NOTFOUND) return false;
+  if (code != 0) return LmdbError(code, absl::StrCat("delete ", bucket, " record ", name));
+  return true;
+}
+
+absl::StatusOr<uint64_t> Writer::NextSequence(absl::string_view name) {
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> last, Get("sequences", "", name));
+  uint64_t number = 0;
+  if (last.has_value() && !absl::SimpleAtoi(*last, &number)) {
+    return absl::DataLossError(absl::StrCat("sequence ", name, " is not a number"));
+  }
+  ++number;
+  GANTRY_RETURN_IF_ERROR(Put("sequences", "", name, absl::StrCat(number)));
+  return number;
+}
+
+Store::Store(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {
+  writer_ = std::thread([this] { WriteLoop(); });
+}
+
+Store::~Store() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_one();
+  writer_.join();
+}
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path,
+                                                   const StoreOptions& options) {
+  GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment,
+                          Environment::Open(path, options.map_size_bytes));
+  std::unique_ptr<Store> store(new Store(std::move(environment)));
+  GANTRY_RETURN_IF_ERROR(store->CheckSchema());
+  return store;
+}
+
+absl::Status Store::CheckSchema() {
+  std::optional<std::string> found;
+  GANTRY_RETURN_IF_ERROR(View([&](const Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(found, reader.Get("meta", "", "schema"));
+    return absl::OkStatus();
+  }));
+  if (!found.has_value()) {
+    return Update([](Writer& writer) {
+      return writer.Put("meta", "", "schema", absl::StrCat(kSchemaVersion));
+    });
+  }
+  uint64_t version = 0;
+  if (!absl::SimpleAtoi(*found, &version)) {
+    return absl::DataLossError("the metadata store's schema version is not a number");
+  }
+  if (version > kSchemaVersion) {
+    return absl::FailedPreconditionError(absl::StrCat("the metadata store has schema version ",
+                                                      version, ", this release knows ",
+                                                      kSchemaVersion));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Store::View(const std::function<absl::Status(const Reader&)>& body) const {
+  GANTRY_ASSIGN_OR_RETURN(const Transaction transaction,
+                          Transaction::Begin(*environment_, MDB_RDONLY));
+  return body(Reader(*environment_, transaction.get()));
+}
+
+absl::Status Store::Update(const std::function<absl::Status(Writer&)>& body) {
+  Pending pending{&body, absl::OkStatus()};
+  std::unique_lock lock(mutex_);
+  queue_.push_back(&pending);
+  work_.notify_one();
+  done_.wait(lock, [&] { return pending.done; });
+  return pending.status;
+}
+
+void Store::WriteLoop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const std::vector<Pending*> batch(queue_.begin(), queue_.end());
+    queue_.clear();
+    lock.unlock();
+    Commit(batch);
+    lock.lock();
+    for (Pending* pending : batch) pending->done = true;
+    done_.notify_all();
+  }
+}
+
+void Store::Commit(const std::vector<Pending*>& batch) {
+  const auto fail_all = [&batch](const absl::Status& status) {
+    for (Pending* pending : batch) {
+      if (pending->status.ok()) pending->status = status;
+    }
+  };
+  absl::StatusOr<Transaction> transaction = Transaction::Begin(*environment_, 0);
+  if (!transaction.ok()) return fail_all(transaction.status());
+  for (Pending* pending : batch) {
+    // Nested, so that a body that fails half-way takes back what it wrote and nothing of the
+    // others'.
+    absl::StatusOr<Transaction> nested = Transaction::Begin(*environment_, 0, transaction->get());
+    if (!nested.ok()) {
+      pending->status = nested.status();
+      continue;
+    }
+    Writer writer(*environment_, nested->get());
+    pending->status = (*pending->body)(writer);
+    if (pending->status.ok()) pending->status = nested->Commit();
+  }
+  absl::Status status = FaultPoint("metadata.commit.before");
+  if (status.ok()) status = transaction->Commit();
+  if (!status.ok()) return fail_all(status);
+  if (status = FaultPoint("metadata.commit.after"); !status.ok()) fail_all(status);
+}
+
+}  // namespace gantry::metadata

@@ -1,0 +1,110 @@
+#ifndef GANTRY_SERVICES_METADATA_STORE_H_
+#define GANTRY_SERVICES_METADATA_STORE_H_
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+struct MDB_txn;
+
+namespace gantry::metadata {
+
+class Environment;
+
+// A consistent view of all records. A record lives in a bucket ("images"), under a namespace (""
+// for what belongs to none) and a name of any length up to 4096 bytes without NUL. Good only inside
+// the function that is given it.
+class Reader {
+ public:
+  // Errors of all: InvalidArgument for a name that cannot be one; DataLoss or Internal with LMDB's
+  // words.
+  absl::StatusOr<std::optional<std::string>> Get(absl::string_view bucket, absl::string_view ns,
+                                                 absl::string_view name) const;
+  // Calls `body` for each record of `ns`, ordered by name, until it fails. `body` must not write.
+  absl::Status ForEach(absl::string_view bucket, absl::string_view ns,
+                       const std::function<absl::Status(absl::string_view name,
+                                                        absl::string_view value)>& body) const;
+  // The namespaces that have records in `bucket`, ordered.
+  absl::StatusOr<std::vector<std::string>> Namespaces(absl::string_view bucket) const;
+  absl::StatusOr<bool> HasAny(absl::string_view bucket, absl::string_view ns) const;
+
+ protected:
+  friend class Store;
+  Reader(const Environment& environment, MDB_txn* transaction)
+      : environment_(environment), transaction_(transaction) {}
+  const Environment& environment_;
+  MDB_txn* const transaction_;
+};
+
+// The same, and may change records. What it has written it reads.
+class Writer : public Reader {
+ public:
+  absl::Status Put(absl::string_view bucket, absl::string_view ns, absl::string_view name,
+                   absl::string_view value);
+  // Whether there was such a record.
+  absl::StatusOr<bool> Delete(absl::string_view bucket, absl::string_view ns,
+                              absl::string_view name);
+  // 1, 2, 3, ... for each `name`; a number of a transaction that failed is given again.
+  absl::StatusOr<uint64_t> NextSequence(absl::string_view name);
+
+ private:
+  friend class Store;
+  using Reader::Reader;
+};
+
+struct StoreOptions {
+  // The most the database may ever take; address space, not memory or disk.
+  size_t map_size_bytes = size_t{16} << 30;
+};
+
+// The daemon's records in one LMDB file: many readers that block nobody, one writer. Thread-safe.
+class Store {
+ public:
+  // Opens or creates the database in the directory `path`, which is made if missing.
+  // Errors: FailedPrecondition if another process has it open, or if its schema is of a later
+  // release; DataLoss if it is no database or a broken one (nothing is changed then).
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path,
+                                                     const StoreOptions& options = {});
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  absl::Status View(const std::function<absl::Status(const Reader&)>& body) const;
+
+  // Runs `body` in a transaction and returns once it is on the disk. A body that fails changes
+  // nothing. Bodies run one after another on the store's writer thread; those that wait together
+  // share one commit, and with it one sync. A body must not do I/O, block, or call the store.
+  absl::Status Update(const std::function<absl::Status(Writer&)>& body);
+
+ private:
+  struct Pending {
+    const std::function<absl::Status(Writer&)>* body;
+    absl::Status status;
+    bool done = false;
+  };
+  explicit Store(std::unique_ptr<Environment> environment);
+  absl::Status CheckSchema();
+  void WriteLoop();
+  void Commit(const std::vector<Pending*>& batch);
+
+  std::unique_ptr<Environment> environment_;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable done_;
+  std::deque<Pending*> queue_;
+  bool stopping_ = false;
+  std::thread writer_;
+};
+
+}  // namespace gantry::metadata
+
+#endif  // GANTRY_SERVICES_METADATA_STORE_H_
