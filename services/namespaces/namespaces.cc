@@ -1,0 +1,139 @@
+#include "services/namespaces/namespaces.h"
+
+#include <array>
+
+#include "absl/strings/str_join.h"
+#include "base/errors.h"
+#include "services/metadata/codec.h"
+#include "services/metadata/filter.h"
+#include "services/metadata/label_mask.h"
+
+namespace gantry::namespaces {
+namespace {
+
+constexpr char kBucket[] = "namespaces";
+constexpr uint32_t kLabelField = 1;
+
+struct Kind {
+  const char* bucket;
+  const char* words;
+};
+// What keeps a namespace from being deleted, in the words of containerd's message.
+constexpr std::array<Kind, 4> kHeld = {{{"images", "images"},
+                                        {"blobs", "blobs"},
+                                        {"containers", "containers"},
+                                        {"snapshots/overlayfs", "snapshots on \"overlayfs\" snapshotter"}}};
+
+std::string Encode(const Namespace& ns) {
+  WireWriter writer;
+  metadata::PutLabels(writer, kLabelField, ns.labels);
+  return writer.Take();
+}
+
+absl::StatusOr<Namespace> Decode(absl::string_view name, absl::string_view bytes) {
+  Namespace ns;
+  ns.name = std::string(name);
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() == kLabelField) ns.labels.insert(reader.map_entry());
+  }
+  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("namespace ", name)));
+  return ns;
+}
+
+absl::StatusOr<std::optional<Namespace>> Find(const metadata::Reader& reader, const std::string& name) {
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes, reader.Get(kBucket, "", name));
+  if (!bytes.has_value()) return std::optional<Namespace>();
+  GANTRY_ASSIGN_OR_RETURN(Namespace ns, Decode(name, *bytes));
+  return std::optional<Namespace>(std::move(ns));
+}
+
+absl::Status NotFound(const std::string& name) {
+  return absl::NotFoundError(absl::StrCat("namespace \"", name, "\": not found"));
+}
+
+}  // namespace
+
+absl::StatusOr<Namespace> Namespaces::Get(const std::string& name) const {
+  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("namespace", name));
+  std::optional<Namespace> found;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(found, Find(reader, name));
+    return found.has_value() ? absl::OkStatus() : NotFound(name);
+  }));
+  return *std::move(found);
+}
+
+absl::StatusOr<std::vector<Namespace>> Namespaces::List(const std::string& filter) const {
+  GANTRY_ASSIGN_OR_RETURN(const metadata::Filter parsed, metadata::Filter::Parse(filter));
+  std::vector<Namespace> list;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
+    return reader.ForEach(kBucket, "", [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
+      GANTRY_ASSIGN_OR_RETURN(Namespace ns, Decode(name, bytes));
+      const bool matches = parsed.Match([&ns](std::span<const std::string> path) -> std::optional<std::string> {
+        if (path[0] == "name") return ns.name;
+        if (path[0] == "labels") return metadata::LabelField(ns.labels, path.subspan(1));
+        return std::nullopt;
+      });
+      if (matches) list.push_back(std::move(ns));
+      return absl::OkStatus();
+    });
+  }));
+  return list;
+}
+
+absl::StatusOr<Namespace> Namespaces::Create(const Namespace& wanted) {
+  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("namespace", wanted.name));
+  GANTRY_RETURN_IF_ERROR(ValidateLabels(wanted.labels));
+  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<Namespace> found, Find(writer, wanted.name));
+    if (found.has_value()) {
+      return absl::AlreadyExistsError(absl::StrCat("namespace \"", wanted.name, "\": already exists"));
+    }
+    return writer.Put(kBucket, "", wanted.name, Encode(wanted));
+  }));
+  return wanted;
+}
+
+absl::StatusOr<Namespace> Namespaces::Update(const Namespace& wanted, const std::vector<std::string>& paths) {
+  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("namespace", wanted.name));
+  Namespace updated;
+  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<Namespace> found, Find(writer, wanted.name));
+    updated = found.value_or(Namespace{wanted.name, {}});
+    if (paths.empty()) {
+      // Without a mask labels are added to those that are there; an empty value removes one.
+      for (const auto& [key, value] : wanted.labels) {
+        metadata::ApplyLabelPath(absl::StrCat("labels.", key), wanted.labels, &updated.labels);
+      }
+    }
+    for (const std::string& path : paths) {
+      if (!metadata::ApplyLabelPath(path, wanted.labels, &updated.labels)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("cannot update \"", path, "\" field on namespace \"", wanted.name, "\": invalid argument"));
+      }
+    }
+    GANTRY_RETURN_IF_ERROR(ValidateLabels(updated.labels));
+    return writer.Put(kBucket, "", wanted.name, Encode(updated));
+  }));
+  return updated;
+}
+
+absl::Status Namespaces::Delete(const std::string& name) {
+  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("namespace", name));
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    std::vector<std::string> held;
+    for (const Kind& kind : kHeld) {
+      GANTRY_ASSIGN_OR_RETURN(const bool any, writer.HasAny(kind.bucket, name));
+      if (any) held.emplace_back(kind.words);
+    }
+    if (!held.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat("namespace \"", name, "\" must be empty, but it still has ",
+                                                        absl::StrJoin(held, ", "), ": failed precondition"));
+    }
+    GANTRY_ASSIGN_OR_RETURN(const bool existed, writer.Delete(kBucket, "", name));
+    return existed ? absl::OkStatus() : NotFound(name);
+  });
+}
+
+}  // namespace gantry::namespaces
