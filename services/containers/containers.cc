@@ -122,7 +122,8 @@ absl::Status Validate(const Container& container) {
   GANTRY_RETURN_IF_ERROR(Annotate(ValidateLabels(container.labels), "container.labels"));
   for (const auto& [name, any] : container.extensions) {
     if (name.empty()) {
-      return absl::InvalidArgumentError("container.extensions keys must not be zero-length: invalid argument");
+      return absl::InvalidArgumentError(
+          "container.extensions keys must not be zero-length: invalid argument");
     }
   }
   if (container.runtime_name.empty()) {
@@ -147,7 +148,8 @@ metadata::Adaptor AdaptorOf(const Container& container) {
     if (path[0] == "image") return text(container.image);
     if (path[0] == "snapshotter") return text(container.snapshotter);
     if (path[0] == "snapshotkey") return text(container.snapshot_key);
-    if (path[0] == "runtime" && path.size() == 2 && path[1] == "name") return text(container.runtime_name);
+    if (path[0] == "runtime" && path.size() == 2 && path[1] == "name")
+      return text(container.runtime_name);
     if (path[0] == "labels") return metadata::LabelField(container.labels, path.subspan(1));
     return std::nullopt;
   };
@@ -175,8 +177,8 @@ absl::Status ApplyPath(const std::string& path, const Container& wanted, Contain
   } else if (path == "snapshotter") {
     updated->snapshotter = wanted.snapshotter;
   } else {
-    return absl::InvalidArgumentError(absl::StrCat("cannot update \"", path, "\" field on container \"", wanted.id,
-                                                   "\": invalid argument"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot update \"", path, "\" field on container \"", wanted.id, "\": invalid argument"));
   }
   return absl::OkStatus();
 }
@@ -193,16 +195,18 @@ absl::StatusOr<Container> Containers::Get(const std::string& ns, const std::stri
   return *std::move(found);
 }
 
-absl::StatusOr<std::vector<Container>> Containers::List(const std::string& ns,
-                                                        const std::vector<std::string>& filters) const {
+absl::StatusOr<std::vector<Container>> Containers::List(
+    const std::string& ns, const std::vector<std::string>& filters) const {
   GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
   std::vector<Container> list;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
-    return reader.ForEach(kBucket, ns, [&](absl::string_view id, absl::string_view bytes) -> absl::Status {
-      GANTRY_ASSIGN_OR_RETURN(Container container, Decode(id, bytes));
-      if (set.Match(AdaptorOf(container))) list.push_back(std::move(container));
-      return absl::OkStatus();
-    });
+    return reader.ForEach(kBucket, ns,
+                          [&](absl::string_view id, absl::string_view bytes) -> absl::Status {
+                            GANTRY_ASSIGN_OR_RETURN(Container container, Decode(id, bytes));
+                            if (set.Match(AdaptorOf(container)))
+                              list.push_back(std::move(container));
+                            return absl::OkStatus();
+                          });
   }));
   return list;
 }
@@ -214,7 +218,8 @@ absl::StatusOr<Container> Containers::Create(const std::string& ns, const Contai
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Container> found, Find(writer, ns, wanted.id));
     if (found.has_value()) {
-      return absl::AlreadyExistsError(absl::StrCat("container \"", wanted.id, "\": already exists"));
+      return absl::AlreadyExistsError(
+          absl::StrCat("container \"", wanted.id, "\": already exists"));
     }
     GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, ns));
     return writer.Put(kBucket, ns, wanted.id, Encode(created));
@@ -231,12 +236,15 @@ absl::StatusOr<Container> Containers::Update(const std::string& ns, const Contai
     if (!found.has_value()) return NotFound(wanted.id);
     updated = *found;
     if (paths.empty()) {
-      // Without a mask everything that may change is replaced; what may not must be told as it is, or not.
+      // Without a mask everything that may change is replaced; what may not must be told as it is,
+      // or not.
       if (!wanted.runtime_name.empty() && wanted.runtime_name != found->runtime_name) {
-        return absl::InvalidArgumentError("container.runtime.name field is immutable: invalid argument");
+        return absl::InvalidArgumentError(
+            "container.runtime.name field is immutable: invalid argument");
       }
       if (!wanted.snapshotter.empty() && wanted.snapshotter != found->snapshotter) {
-        return absl::InvalidArgumentError("container.snapshotter field is immutable: invalid argument");
+        return absl::InvalidArgumentError(
+            "container.snapshotter field is immutable: invalid argument");
       }
       for (const char* path : {"labels", "spec", "extensions", "image", "snapshotkey"}) {
         GANTRY_RETURN_IF_ERROR(ApplyPath(path, wanted, &updated));

@@ -36,11 +36,13 @@ class Containers {
 
   absl::StatusOr<Container> Get(const std::string& ns, const std::string& id) const;
   // Fields for filters: id, labels, image, runtime.name, snapshotter, snapshotkey.
-  absl::StatusOr<std::vector<Container>> List(const std::string& ns, const std::vector<std::string>& filters) const;
+  absl::StatusOr<std::vector<Container>> List(const std::string& ns,
+                                              const std::vector<std::string>& filters) const;
   // Errors: InvalidArgument naming the field; AlreadyExists.
   absl::StatusOr<Container> Create(const std::string& ns, const Container& wanted);
-  // `paths`: labels, labels.KEY, spec, image, extensions, extensions.KEY, snapshotter, snapshotkey; none for all
-  // that may change. Errors: NotFound; InvalidArgument for a field that never changes or an unknown path.
+  // `paths`: labels, labels.KEY, spec, image, extensions, extensions.KEY, snapshotter, snapshotkey;
+  // none for all that may change. Errors: NotFound; InvalidArgument for a field that never changes
+  // or an unknown path.
   absl::StatusOr<Container> Update(const std::string& ns, const Container& wanted,
                                    const std::vector<std::string>& paths);
   absl::Status Delete(const std::string& ns, const std::string& id);

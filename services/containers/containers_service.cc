@@ -24,7 +24,8 @@ void ToProto(const Container& container, api::Container* out) {
   out->set_snapshot_key(container.snapshot_key);
   rpc::ToProto(container.created_at, out->mutable_created_at());
   rpc::ToProto(container.updated_at, out->mutable_updated_at());
-  for (const auto& [name, any] : container.extensions) rpc::ToProto(any, &(*out->mutable_extensions())[name]);
+  for (const auto& [name, any] : container.extensions)
+    rpc::ToProto(any, &(*out->mutable_extensions())[name]);
   out->set_sandbox(container.sandbox);
 }
 
@@ -63,7 +64,8 @@ grpc::ServerUnaryReactor* ContainersService::List(grpc::CallbackServerContext* c
                                                   const api::ListContainersRequest* request,
                                                   api::ListContainersResponse* response) {
   return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const std::vector<Container> list, containers_.List(rpc.ns, Filters(*request)));
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<Container> list,
+                            containers_.List(rpc.ns, Filters(*request)));
     for (const Container& container : list) ToProto(container, response->add_containers());
     return absl::OkStatus();
   });
@@ -73,8 +75,10 @@ grpc::ServerWriteReactor<api::ListContainerMessage>* ContainersService::ListStre
     grpc::CallbackServerContext* context, const api::ListContainersRequest* request) {
   return rpc::WriteAll<api::ListContainerMessage>(
       context, executor_,
-      [=, this](const rpc::RequestContext& rpc) -> absl::StatusOr<std::vector<api::ListContainerMessage>> {
-        GANTRY_ASSIGN_OR_RETURN(const std::vector<Container> list, containers_.List(rpc.ns, Filters(*request)));
+      [=, this](const rpc::RequestContext& rpc)
+          -> absl::StatusOr<std::vector<api::ListContainerMessage>> {
+        GANTRY_ASSIGN_OR_RETURN(const std::vector<Container> list,
+                                containers_.List(rpc.ns, Filters(*request)));
         std::vector<api::ListContainerMessage> messages(list.size());
         for (size_t i = 0; i < list.size(); ++i) ToProto(list[i], messages[i].mutable_container());
         return messages;
@@ -85,7 +89,8 @@ grpc::ServerUnaryReactor* ContainersService::Create(grpc::CallbackServerContext*
                                                     const api::CreateContainerRequest* request,
                                                     api::CreateContainerResponse* response) {
   return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const Container container, containers_.Create(rpc.ns, FromProto(request->container())));
+    GANTRY_ASSIGN_OR_RETURN(const Container container,
+                            containers_.Create(rpc.ns, FromProto(request->container())));
     ToProto(container, response->mutable_container());
     containerd::events::ContainerCreate event;
     event.set_id(container.id);
@@ -101,9 +106,9 @@ grpc::ServerUnaryReactor* ContainersService::Update(grpc::CallbackServerContext*
                                                     const api::UpdateContainerRequest* request,
                                                     api::UpdateContainerResponse* response) {
   return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(
-        const Container container,
-        containers_.Update(rpc.ns, FromProto(request->container()), rpc::ToPaths(request->update_mask())));
+    GANTRY_ASSIGN_OR_RETURN(const Container container,
+                            containers_.Update(rpc.ns, FromProto(request->container()),
+                                               rpc::ToPaths(request->update_mask())));
     ToProto(container, response->mutable_container());
     containerd::events::ContainerUpdate event;
     event.set_id(container.id);

@@ -19,10 +19,11 @@ struct Kind {
   const char* words;
 };
 // What keeps a namespace from being deleted, in the words of containerd's message.
-constexpr std::array<Kind, 4> kHeld = {{{"images", "images"},
-                                        {"blobs", "blobs"},
-                                        {"containers", "containers"},
-                                        {"snapshots/overlayfs", "snapshots on \"overlayfs\" snapshotter"}}};
+constexpr std::array<Kind, 4> kHeld = {
+    {{"images", "images"},
+     {"blobs", "blobs"},
+     {"containers", "containers"},
+     {"snapshots/overlayfs", "snapshots on \"overlayfs\" snapshotter"}}};
 
 std::string Encode(const Namespace& ns) {
   WireWriter writer;
@@ -41,7 +42,8 @@ absl::StatusOr<Namespace> Decode(absl::string_view name, absl::string_view bytes
   return ns;
 }
 
-absl::StatusOr<std::optional<Namespace>> Find(const metadata::Reader& reader, const std::string& name) {
+absl::StatusOr<std::optional<Namespace>> Find(const metadata::Reader& reader,
+                                              const std::string& name) {
   GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes, reader.Get(kBucket, "", name));
   if (!bytes.has_value()) return std::optional<Namespace>();
   GANTRY_ASSIGN_OR_RETURN(Namespace ns, Decode(name, *bytes));
@@ -68,16 +70,18 @@ absl::StatusOr<std::vector<Namespace>> Namespaces::List(const std::string& filte
   GANTRY_ASSIGN_OR_RETURN(const metadata::Filter parsed, metadata::Filter::Parse(filter));
   std::vector<Namespace> list;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
-    return reader.ForEach(kBucket, "", [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
-      GANTRY_ASSIGN_OR_RETURN(Namespace ns, Decode(name, bytes));
-      const bool matches = parsed.Match([&ns](std::span<const std::string> path) -> std::optional<std::string> {
-        if (path[0] == "name") return ns.name;
-        if (path[0] == "labels") return metadata::LabelField(ns.labels, path.subspan(1));
-        return std::nullopt;
-      });
-      if (matches) list.push_back(std::move(ns));
-      return absl::OkStatus();
-    });
+    return reader.ForEach(
+        kBucket, "", [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
+          GANTRY_ASSIGN_OR_RETURN(Namespace ns, Decode(name, bytes));
+          const bool matches =
+              parsed.Match([&ns](std::span<const std::string> path) -> std::optional<std::string> {
+                if (path[0] == "name") return ns.name;
+                if (path[0] == "labels") return metadata::LabelField(ns.labels, path.subspan(1));
+                return std::nullopt;
+              });
+          if (matches) list.push_back(std::move(ns));
+          return absl::OkStatus();
+        });
   }));
   return list;
 }
@@ -88,14 +92,16 @@ absl::StatusOr<Namespace> Namespaces::Create(const Namespace& wanted) {
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Namespace> found, Find(writer, wanted.name));
     if (found.has_value()) {
-      return absl::AlreadyExistsError(absl::StrCat("namespace \"", wanted.name, "\": already exists"));
+      return absl::AlreadyExistsError(
+          absl::StrCat("namespace \"", wanted.name, "\": already exists"));
     }
     return writer.Put(kBucket, "", wanted.name, Encode(wanted));
   }));
   return wanted;
 }
 
-absl::StatusOr<Namespace> Namespaces::Update(const Namespace& wanted, const std::vector<std::string>& paths) {
+absl::StatusOr<Namespace> Namespaces::Update(const Namespace& wanted,
+                                             const std::vector<std::string>& paths) {
   GANTRY_RETURN_IF_ERROR(ValidateIdentifier("namespace", wanted.name));
   Namespace updated;
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
@@ -109,8 +115,9 @@ absl::StatusOr<Namespace> Namespaces::Update(const Namespace& wanted, const std:
     }
     for (const std::string& path : paths) {
       if (!metadata::ApplyLabelPath(path, wanted.labels, &updated.labels)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("cannot update \"", path, "\" field on namespace \"", wanted.name, "\": invalid argument"));
+        return absl::InvalidArgumentError(absl::StrCat("cannot update \"", path,
+                                                       "\" field on namespace \"", wanted.name,
+                                                       "\": invalid argument"));
       }
     }
     GANTRY_RETURN_IF_ERROR(ValidateLabels(updated.labels));
@@ -128,8 +135,9 @@ absl::Status Namespaces::Delete(const std::string& name) {
       if (any) held.emplace_back(kind.words);
     }
     if (!held.empty()) {
-      return absl::FailedPreconditionError(absl::StrCat("namespace \"", name, "\" must be empty, but it still has ",
-                                                        absl::StrJoin(held, ", "), ": failed precondition"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("namespace \"", name, "\" must be empty, but it still has ",
+                       absl::StrJoin(held, ", "), ": failed precondition"));
     }
     GANTRY_ASSIGN_OR_RETURN(const bool existed, writer.Delete(kBucket, "", name));
     return existed ? absl::OkStatus() : NotFound(name);

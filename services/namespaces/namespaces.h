@@ -26,7 +26,8 @@ class Namespaces {
   absl::StatusOr<std::vector<Namespace>> List(const std::string& filter) const;
   // Errors: InvalidArgument for a name that is no identifier; AlreadyExists.
   absl::StatusOr<Namespace> Create(const Namespace& wanted);
-  // Sets labels by `paths` ("labels", "labels.KEY", none for all); makes the namespace if it is missing.
+  // Sets labels by `paths` ("labels", "labels.KEY", none for all); makes the namespace if it is
+  // missing.
   absl::StatusOr<Namespace> Update(const Namespace& wanted, const std::vector<std::string>& paths);
   // Errors: NotFound; FailedPrecondition that names what the namespace still holds.
   absl::Status Delete(const std::string& name);

@@ -43,7 +43,8 @@ grpc::ServerUnaryReactor* NamespacesService::Create(grpc::CallbackServerContext*
                                                     const api::CreateNamespaceRequest* request,
                                                     api::CreateNamespaceResponse* response) {
   return rpc::UnaryWithoutNamespace(context, executor_, [=, this]() -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const Namespace ns, namespaces_.Create(FromProto(request->namespace_())));
+    GANTRY_ASSIGN_OR_RETURN(const Namespace ns,
+                            namespaces_.Create(FromProto(request->namespace_())));
     ToProto(ns, response->mutable_namespace_());
     containerd::events::NamespaceCreate event;
     event.set_name(ns.name);
@@ -58,7 +59,8 @@ grpc::ServerUnaryReactor* NamespacesService::Update(grpc::CallbackServerContext*
                                                     api::UpdateNamespaceResponse* response) {
   return rpc::UnaryWithoutNamespace(context, executor_, [=, this]() -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(
-        const Namespace ns, namespaces_.Update(FromProto(request->namespace_()), rpc::ToPaths(request->update_mask())));
+        const Namespace ns,
+        namespaces_.Update(FromProto(request->namespace_()), rpc::ToPaths(request->update_mask())));
     ToProto(ns, response->mutable_namespace_());
     containerd::events::NamespaceUpdate event;
     event.set_name(ns.name);

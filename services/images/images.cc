@@ -1,0 +1,219 @@
+#include "services/images/images.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "base/digest.h"
+#include "base/errors.h"
+#include "services/metadata/codec.h"
+#include "services/metadata/filter.h"
+#include "services/metadata/label_mask.h"
+#include "services/metadata/namespaces.h"
+
+namespace gantry::images {
+namespace {
+
+constexpr char kBucket[] = "images";
+
+// Numbers are for ever: a record written today is read by every later release.
+enum Field : uint32_t {
+  kLabel = 1,
+  kMediaType = 2,
+  kDigest = 3,
+  kSize = 4,
+  kAnnotation = 5,
+  kCreated = 6,
+  kUpdated = 7,
+};
+
+std::string Encode(const Image& image) {
+  WireWriter writer;
+  metadata::PutLabels(writer, kLabel, image.labels);
+  writer.Bytes(kMediaType, image.target.media_type);
+  writer.Bytes(kDigest, image.target.digest);
+  writer.Int(kSize, image.target.size_bytes);
+  metadata::PutLabels(writer, kAnnotation, image.target.annotations);
+  metadata::PutTime(writer, kCreated, image.created_at);
+  metadata::PutTime(writer, kUpdated, image.updated_at);
+  return writer.Take();
+}
+
+absl::StatusOr<Image> Decode(absl::string_view name, absl::string_view bytes) {
+  Image image;
+  image.name = std::string(name);
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    switch (reader.field()) {
+      case kLabel:
+        image.labels.insert(reader.map_entry());
+        break;
+      case kMediaType:
+        image.target.media_type = reader.str();
+        break;
+      case kDigest:
+        image.target.digest = reader.str();
+        break;
+      case kSize:
+        image.target.size_bytes = reader.integer();
+        break;
+      case kAnnotation:
+        image.target.annotations.insert(reader.map_entry());
+        break;
+      case kCreated:
+        image.created_at = metadata::GetTime(reader);
+        break;
+      case kUpdated:
+        image.updated_at = metadata::GetTime(reader);
+        break;
+      default:
+        break;
+    }
+  }
+  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("image ", name)));
+  return image;
+}
+
+absl::Status NotFound(const std::string& name) {
+  return absl::NotFoundError(absl::StrCat("image \"", name, "\": not found"));
+}
+
+absl::StatusOr<std::optional<Image>> Find(const metadata::Reader& reader, const std::string& ns,
+                                          const std::string& name) {
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes, reader.Get(kBucket, ns, name));
+  if (!bytes.has_value()) return std::optional<Image>();
+  GANTRY_ASSIGN_OR_RETURN(Image image, Decode(name, *bytes));
+  return std::optional<Image>(std::move(image));
+}
+
+absl::Status ValidateName(const std::string& name) {
+  if (name.empty())
+    return absl::InvalidArgumentError("image name must not be empty: invalid argument");
+  return absl::OkStatus();
+}
+
+absl::Status Validate(const Image& image) {
+  GANTRY_RETURN_IF_ERROR(ValidateName(image.name));
+  GANTRY_RETURN_IF_ERROR(Annotate(ValidateLabels(image.labels), "image.labels"));
+  GANTRY_RETURN_IF_ERROR(
+      Annotate(Digest::Parse(image.target.digest).status(), "image.target.digest"));
+  if (image.target.size_bytes <= 0) {
+    return absl::InvalidArgumentError(absl::StrCat("image.target.size ", image.target.size_bytes,
+                                                   " must be greater than zero: invalid argument"));
+  }
+  if (image.target.media_type.empty()) {
+    return absl::InvalidArgumentError("image.target.mediatype must be set: invalid argument");
+  }
+  return absl::OkStatus();
+}
+
+metadata::Adaptor AdaptorOf(const Image& image) {
+  return [&image](std::span<const std::string> path) -> std::optional<std::string> {
+    if (path[0] == "name") return image.name;
+    if (path[0] == "target" && path.size() == 2) {
+      if (path[1] == "digest") return image.target.digest;
+      if (path[1] == "mediatype") return image.target.media_type;
+    }
+    if (path[0] == "labels") return metadata::LabelField(image.labels, path.subspan(1));
+    if (path[0] == "annotations")
+      return metadata::LabelField(image.target.annotations, path.subspan(1));
+    return std::nullopt;
+  };
+}
+
+absl::Status ApplyPath(const std::string& path, const Image& wanted, Image* updated) {
+  if (metadata::ApplyLabelPath(path, wanted.labels, &updated->labels)) return absl::OkStatus();
+  absl::string_view annotation = path;
+  if (absl::ConsumePrefix(&annotation, "annotations.")) {
+    metadata::ApplyLabelPath(absl::StrCat("labels.", annotation), wanted.target.annotations,
+                             &updated->target.annotations);
+  } else if (path == "annotations") {
+    updated->target.annotations = wanted.target.annotations;
+  } else if (path == "target") {
+    updated->target = wanted.target;
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat("cannot update \"", path, "\" field on image \"",
+                                                   wanted.name, "\": invalid argument"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Image> Images::Get(const std::string& ns, const std::string& name) const {
+  GANTRY_RETURN_IF_ERROR(ValidateName(name));
+  std::optional<Image> found;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(found, Find(reader, ns, name));
+    return found.has_value() ? absl::OkStatus() : NotFound(name);
+  }));
+  return *std::move(found);
+}
+
+absl::StatusOr<std::vector<Image>> Images::List(const std::string& ns,
+                                                const std::vector<std::string>& filters) const {
+  GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
+  std::vector<Image> list;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
+    return reader.ForEach(kBucket, ns,
+                          [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
+                            GANTRY_ASSIGN_OR_RETURN(Image image, Decode(name, bytes));
+                            if (set.Match(AdaptorOf(image))) list.push_back(std::move(image));
+                            return absl::OkStatus();
+                          });
+  }));
+  return list;
+}
+
+absl::StatusOr<Image> Images::Create(const std::string& ns, const Image& wanted,
+                                     std::optional<absl::Time> epoch) {
+  GANTRY_RETURN_IF_ERROR(Validate(wanted));
+  Image created = wanted;
+  created.created_at = created.updated_at = epoch.value_or(absl::Now());
+  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<Image> found, Find(writer, ns, wanted.name));
+    if (found.has_value()) {
+      return absl::AlreadyExistsError(absl::StrCat("image \"", wanted.name, "\": already exists"));
+    }
+    GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, ns));
+    return writer.Put(kBucket, ns, wanted.name, Encode(created));
+  }));
+  return created;
+}
+
+absl::StatusOr<Image> Images::Update(const std::string& ns, const Image& wanted,
+                                     const std::vector<std::string>& paths,
+                                     std::optional<absl::Time> epoch) {
+  GANTRY_RETURN_IF_ERROR(ValidateName(wanted.name));
+  Image updated;
+  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<Image> found, Find(writer, ns, wanted.name));
+    if (!found.has_value()) return NotFound(wanted.name);
+    updated = *found;
+    const std::vector<std::string> all = {"labels", "target"};
+    for (const std::string& path : paths.empty() ? all : paths) {
+      GANTRY_RETURN_IF_ERROR(ApplyPath(path, wanted, &updated));
+    }
+    GANTRY_RETURN_IF_ERROR(Validate(updated));
+    updated.updated_at = epoch.value_or(absl::Now());
+    return writer.Put(kBucket, ns, wanted.name, Encode(updated));
+  }));
+  return updated;
+}
+
+absl::Status Images::Delete(const std::string& ns, const std::string& name,
+                            const std::optional<Descriptor>& target) {
+  GANTRY_RETURN_IF_ERROR(ValidateName(name));
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<Image> found, Find(writer, ns, name));
+    if (!found.has_value()) return NotFound(name);
+    if (target.has_value() && target->digest != found->target.digest) {
+      return absl::NotFoundError(absl::StrCat("image \"", name, "\" has target ",
+                                              found->target.digest, ", not ",
+                                              absl::CHexEscape(target->digest), ": not found"));
+    }
+    return writer.Delete(kBucket, ns, name).status();
+  });
+}
+
+}  // namespace gantry::images

@@ -1,0 +1,63 @@
+#ifndef GANTRY_SERVICES_IMAGES_IMAGES_H_
+#define GANTRY_SERVICES_IMAGES_IMAGES_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/identifiers.h"
+#include "services/metadata/store.h"
+
+namespace gantry::images {
+
+// OCI image-spec, descriptor.md; size in bytes.
+struct Descriptor {
+  std::string media_type;
+  std::string digest;
+  int64_t size_bytes = 0;
+  std::map<std::string, std::string> annotations;
+
+  bool operator==(const Descriptor&) const = default;
+};
+
+// A name for content: what it points to is kept from collection.
+struct Image {
+  std::string name;
+  Labels labels;
+  Descriptor target;
+  absl::Time created_at;
+  absl::Time updated_at;
+};
+
+// Images by namespace and name. Thread-safe; durable when a call returns.
+class Images {
+ public:
+  explicit Images(metadata::Store& store) : store_(store) {}
+
+  absl::StatusOr<Image> Get(const std::string& ns, const std::string& name) const;
+  // Fields for filters: name, target.digest, target.mediatype, labels, annotations.
+  absl::StatusOr<std::vector<Image>> List(const std::string& ns,
+                                          const std::vector<std::string>& filters) const;
+  // `epoch` stands in for now as the image's times (SOURCE_DATE_EPOCH), if given.
+  // Errors: InvalidArgument naming the field; AlreadyExists.
+  absl::StatusOr<Image> Create(const std::string& ns, const Image& wanted,
+                               std::optional<absl::Time> epoch);
+  // `paths`: labels, labels.KEY, target, annotations, annotations.KEY; none for labels and target.
+  // Errors: NotFound; InvalidArgument.
+  absl::StatusOr<Image> Update(const std::string& ns, const Image& wanted,
+                               const std::vector<std::string>& paths,
+                               std::optional<absl::Time> epoch);
+  // With `target` only if the image still points there. Errors: NotFound.
+  absl::Status Delete(const std::string& ns, const std::string& name,
+                      const std::optional<Descriptor>& target);
+
+ private:
+  metadata::Store& store_;
+};
+
+}  // namespace gantry::images
+
+#endif  // GANTRY_SERVICES_IMAGES_IMAGES_H_

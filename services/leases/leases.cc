@@ -1,0 +1,149 @@
+#include "services/leases/leases.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+#include "base/digest.h"
+#include "base/errors.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "services/metadata/codec.h"
+#include "services/metadata/filter.h"
+#include "services/metadata/namespaces.h"
+
+namespace gantry::leases {
+namespace {
+
+constexpr char kBucket[] = "leases";
+constexpr size_t kMaxId = 256;
+constexpr char kExpireLabel[] = "containerd.io/gc.expire";
+
+enum Field : uint32_t { kLabel = 1, kCreated = 2 };
+
+std::string Encode(const Lease& lease) {
+  WireWriter writer;
+  metadata::PutLabels(writer, kLabel, lease.labels);
+  metadata::PutTime(writer, kCreated, lease.created_at);
+  return writer.Take();
+}
+
+absl::StatusOr<Lease> Decode(absl::string_view id, absl::string_view bytes) {
+  Lease lease;
+  lease.id = std::string(id);
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() == kLabel) lease.labels.insert(reader.map_entry());
+    if (reader.field() == kCreated) lease.created_at = metadata::GetTime(reader);
+  }
+  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("lease ", id)));
+  return lease;
+}
+
+absl::Status CheckExists(const metadata::Reader& reader, const std::string& ns,
+                         const std::string& id) {
+  if (id.empty()) return absl::InvalidArgumentError("lease id must be set: invalid argument");
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found, reader.Get(kBucket, ns, id));
+  if (found.has_value()) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("lease \"", absl::CHexEscape(id), "\": not found"));
+}
+
+absl::Status ValidateResource(const metadata::LeaseResource& resource) {
+  if (resource.id.empty())
+    return absl::InvalidArgumentError("resource.id must be set: invalid argument");
+  if (resource.type == "content") {
+    return Annotate(Digest::Parse(resource.id).status(), "resource.id");
+  }
+  if (resource.type == "ingests" || resource.type == "images") return absl::OkStatus();
+  if (absl::StartsWith(resource.type, "snapshots/") && resource.type.size() > 10)
+    return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat("resource type \"", absl::CHexEscape(resource.type),
+                                               "\" not supported yet: not implemented"));
+}
+
+}  // namespace
+
+absl::StatusOr<Lease> Leases::Create(const std::string& ns, const Lease& wanted) {
+  Lease created = wanted;
+  if (created.id.empty()) {
+    created.id = absl::StrCat(absl::ToUnixNanos(absl::Now()) % 1000000000, "-", RandomHex(4));
+  }
+  if (created.id.size() > kMaxId) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "lease id of ", created.id.size(), " bytes, at most ", kMaxId, ": invalid argument"));
+  }
+  GANTRY_RETURN_IF_ERROR(Annotate(ValidateLabels(created.labels), "labels"));
+  if (const auto expire = created.labels.find(kExpireLabel); expire != created.labels.end()) {
+    GANTRY_RETURN_IF_ERROR(Annotate(ParseRfc3339(expire->second).status(), kExpireLabel));
+  }
+  created.created_at = absl::Now();
+  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found,
+                            writer.Get(kBucket, ns, created.id));
+    if (found.has_value()) {
+      return absl::AlreadyExistsError(absl::StrCat("lease \"", created.id, "\": already exists"));
+    }
+    GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, ns));
+    return writer.Put(kBucket, ns, created.id, Encode(created));
+  }));
+  return created;
+}
+
+absl::Status Leases::Delete(const std::string& ns, const std::string& id) {
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_RETURN_IF_ERROR(CheckExists(writer, ns, id));
+    GANTRY_RETURN_IF_ERROR(metadata::ClearLease(writer, ns, id));
+    return writer.Delete(kBucket, ns, id).status();
+  });
+}
+
+absl::StatusOr<std::vector<Lease>> Leases::List(const std::string& ns,
+                                                const std::vector<std::string>& filters) const {
+  GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
+  std::vector<Lease> list;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
+    return reader.ForEach(
+        kBucket, ns, [&](absl::string_view id, absl::string_view bytes) -> absl::Status {
+          GANTRY_ASSIGN_OR_RETURN(Lease lease, Decode(id, bytes));
+          const bool matches =
+              set.Match([&lease](std::span<const std::string> path) -> std::optional<std::string> {
+                if (path[0] == "id") return lease.id;
+                if (path[0] == "labels") return metadata::LabelField(lease.labels, path.subspan(1));
+                return std::nullopt;
+              });
+          if (matches) list.push_back(std::move(lease));
+          return absl::OkStatus();
+        });
+  }));
+  return list;
+}
+
+absl::Status Leases::AddResource(const std::string& ns, const std::string& id,
+                                 const metadata::LeaseResource& resource) {
+  GANTRY_RETURN_IF_ERROR(ValidateResource(resource));
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_RETURN_IF_ERROR(CheckExists(writer, ns, id));
+    return metadata::AttachToLease(writer, ns, id, resource.type, resource.id);
+  });
+}
+
+absl::Status Leases::DeleteResource(const std::string& ns, const std::string& id,
+                                    const metadata::LeaseResource& resource) {
+  GANTRY_RETURN_IF_ERROR(ValidateResource(resource));
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_RETURN_IF_ERROR(CheckExists(writer, ns, id));
+    return metadata::DetachFromLease(writer, ns, id, resource);
+  });
+}
+
+absl::StatusOr<std::vector<metadata::LeaseResource>> Leases::ListResources(
+    const std::string& ns, const std::string& id) const {
+  std::vector<metadata::LeaseResource> resources;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_RETURN_IF_ERROR(CheckExists(reader, ns, id));
+    GANTRY_ASSIGN_OR_RETURN(resources, metadata::ResourcesOfLease(reader, ns, id));
+    return absl::OkStatus();
+  }));
+  return resources;
+}
+
+}  // namespace gantry::leases
