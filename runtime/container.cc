@@ -1,0 +1,249 @@
+#include "runtime/container.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "runtime/process/process_plan.h"
+#include "runtime/process/spawn.h"
+#include "runtime/rootfs/rootfs_plan.h"
+
+namespace gantry::runtime {
+
+struct Container::State {
+  std::string id;
+  Linux linux_;
+  std::optional<int> oom_score_adj;
+  bool no_new_keyring = false;
+  std::shared_ptr<const SeccompProgram> seccomp;
+  std::unique_ptr<Cgroup> cgroup;
+  std::unique_ptr<PlanBuilder> plan;  // until Start
+  Spawned init;
+  bool started = false;
+};
+
+namespace {
+
+absl::Status RefuseUnbuilt(const Spec& spec) {
+  const std::pair<const char*, const std::vector<Hook>*> kinds[] = {
+      {"prestart", &spec.hooks.prestart},
+      {"createRuntime", &spec.hooks.create_runtime},
+      {"createContainer", &spec.hooks.create_container},
+      {"startContainer", &spec.hooks.start_container},
+      {"poststart", &spec.hooks.poststart},
+      {"poststop", &spec.hooks.poststop}};
+  for (const auto& [name, hooks] : kinds) {
+    if (hooks->empty()) continue;
+    return absl::UnimplementedError(absl::StrCat("hooks.", name, "[0] (", hooks->front().path,
+                                                 "): hooks are not supported yet"));
+  }
+  if (spec.linux_.FindNamespace(NamespaceType::kUser) != nullptr) {
+    return absl::UnimplementedError("linux.namespaces: user namespaces are not supported yet");
+  }
+  const LinuxNamespace* mounts = spec.linux_.FindNamespace(NamespaceType::kMount);
+  if (mounts == nullptr || !mounts->path.empty()) {
+    return absl::UnimplementedError(
+        "linux.namespaces: a container without a mount namespace of its own is not supported yet");
+  }
+  return absl::OkStatus();
+}
+
+// New namespaces for clone3, joined ones as steps and as the pid namespace of the child.
+absl::StatusOr<UniqueFd> PlanNamespaces(const Linux& spec, SpawnOptions* spawn, PlanBuilder* plan) {
+  UniqueFd pid_namespace;
+  for (const LinuxNamespace& ns : spec.namespaces) {
+    const uint64_t flag = NamespaceFlag(ns.type);
+    if (ns.path.empty()) {
+      // Made later, when the process is in its cgroup: that becomes the namespace's root.
+      if (ns.type == NamespaceType::kCgroup) {
+        plan->Add(Unshare, "make a namespace of type", "cgroup",
+                  UnshareArgs{static_cast<int>(flag)});
+      } else {
+        spawn->clone_flags |= flag;
+      }
+      continue;
+    }
+    absl::StatusOr<UniqueFd> fd = OpenFile(ns.path, O_RDONLY);
+    if (!fd.ok()) {
+      return Annotate(WithCode(fd.status(), absl::StatusCode::kInvalidArgument),
+                      absl::StrCat("linux.namespaces: ", NamespaceName(ns.type)));
+    }
+    if (ns.type == NamespaceType::kPid) {
+      pid_namespace = *std::move(fd);
+      spawn->pid_namespace = pid_namespace.get();
+      continue;
+    }
+    plan->Add(SetNamespace, absl::StrCat("join the ", NamespaceName(ns.type), " namespace"),
+              ns.path, SetNamespaceArgs{fd->get(), static_cast<int>(flag)});
+    plan->KeepFd(*std::move(fd));
+  }
+  return pid_namespace;
+}
+
+void PlanNames(const Spec& spec, PlanBuilder* plan) {
+  if (!spec.hostname.empty()) {
+    plan->Add(SetHostname, "set the host name to", spec.hostname,
+              TextArgs{plan->Text(spec.hostname), spec.hostname.size()});
+  }
+  if (!spec.domainname.empty()) {
+    plan->Add(SetDomainname, "set the domain name to", spec.domainname,
+              TextArgs{plan->Text(spec.domainname), spec.domainname.size()});
+  }
+}
+
+absl::Status CheckNames(const Spec& spec) {
+  if (spec.hostname.empty() && spec.domainname.empty()) return absl::OkStatus();
+  if (spec.linux_.FindNamespace(NamespaceType::kUts) != nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      spec.hostname.empty() ? "domainname" : "hostname",
+      ": needs a uts namespace of the container's own, else it would be set on the host"));
+}
+
+absl::StatusOr<std::shared_ptr<const SeccompProgram>> CompileFilter(const CreateOptions& options) {
+  const std::optional<LinuxSeccomp>& profile = options.spec.linux_.seccomp;
+  if (!profile.has_value()) return std::shared_ptr<const SeccompProgram>();
+  if (options.seccomp != nullptr) return options.seccomp->Compile(*profile);
+  GANTRY_ASSIGN_OR_RETURN(SeccompProgram program, CompileSeccomp(*profile));
+  return std::make_shared<const SeccompProgram>(std::move(program));
+}
+
+absl::Status SendSignal(const UniqueFd& pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno == ESRCH) return absl::NotFoundError("process already finished");
+  return ErrnoError(errno, absl::StrCat("send signal ", signal, " to the container's init"));
+}
+
+std::string RootPath(const CreateOptions& options) {
+  const std::string& path = options.spec.root.path;
+  return CleanPath(!path.empty() && path[0] == '/' ? path : JoinPath(options.bundle, path));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions options) {
+  const Spec& spec = options.spec;
+  GANTRY_RETURN_IF_ERROR(RefuseUnbuilt(spec));
+  GANTRY_RETURN_IF_ERROR(CheckNames(spec));
+  auto state = std::make_unique<State>();
+  state->id = options.id;
+  state->oom_score_adj = spec.process.oom_score_adj;
+  state->no_new_keyring = options.no_new_keyring;
+  state->plan = std::make_unique<PlanBuilder>();
+  PlanBuilder& plan = *state->plan;
+  GANTRY_ASSIGN_OR_RETURN(state->seccomp, CompileFilter(options));
+  if (spec.linux_.cgroups_path.empty()) options.spec.linux_.cgroups_path = "/" + options.id;
+  const std::string& cgroups_path = spec.linux_.cgroups_path;
+
+  SpawnOptions spawn;
+  plan.Add(WaitForGo, "wait for", "the runtime");
+  plan.Add(PrepareProcess, "prepare", "the process");
+  GANTRY_ASSIGN_OR_RETURN(const UniqueFd pid_namespace, PlanNamespaces(spec.linux_, &spawn, &plan));
+  if (state->oom_score_adj.has_value()) PlanOomScore(*state->oom_score_adj, &plan);
+  GANTRY_RETURN_IF_ERROR(PlanSysctls(spec.linux_, &plan));
+  PlanNames(spec, &plan);
+  if (!options.no_new_keyring) PlanKeyring(options.id, &plan);
+  GANTRY_RETURN_IF_ERROR(PlanStdio(spec.process, options.stdio, &plan));
+  const std::string root = RootPath(options);
+  if (!options.rootfs_mounts.empty()) GANTRY_RETURN_IF_ERROR(MakeDirectories(root, 0711));
+  GANTRY_RETURN_IF_ERROR(PlanRootfs(options, root, cgroups_path, &plan));
+  GANTRY_RETURN_IF_ERROR(PlanIdentity(spec.process, state->seccomp, /*is_init=*/true, &plan));
+  plan.SetWaitForStart(true);
+
+  GANTRY_ASSIGN_OR_RETURN(state->cgroup, Cgroup::Create(cgroups_path, spec.linux_.resources));
+  if (const std::optional<int> fd = state->cgroup->UnifiedDirFd()) spawn.cgroup_fd = *fd;
+  spawn.before_go = [&state](pid_t pid) {
+    return state->cgroup->UnifiedDirFd().has_value() ? absl::OkStatus()
+                                                     : state->cgroup->AddProcess(pid);
+  };
+  absl::StatusOr<Spawned> init = Spawn(plan, spawn);
+  if (!init.ok()) {
+    // What failed is the answer; a cgroup that is still busy is removed by whoever comes next.
+    state->cgroup->KillAll(SIGKILL).IgnoreError();
+    state->cgroup->Remove().IgnoreError();
+    return init.status();
+  }
+  state->init = *std::move(init);
+  // The rest of the spec is not needed any more; a shim keeps this for as long as it lives.
+  state->linux_.namespaces = std::move(options.spec.linux_.namespaces);
+  return std::unique_ptr<Container>(new Container(std::move(state)));
+}
+
+Container::Container(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Container::~Container() = default;
+
+pid_t Container::pid() const { return state_->init.pid; }
+int Container::pidfd() const { return state_->init.pidfd.get(); }
+UniqueFd Container::TakeConsole() { return std::move(state_->init.console); }
+Cgroup& Container::cgroup() { return *state_->cgroup; }
+
+absl::Status Container::Start() {
+  if (state_->started) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("container ", state_->id, " was started already"));
+  }
+  state_->started = true;
+  const absl::Status status = Release(*state_->plan, state_->init.socket);
+  state_->init.socket.reset();
+  state_->plan.reset();
+  return status;
+}
+
+absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio& stdio) {
+  PlanBuilder plan;
+  SpawnOptions spawn;
+  int join = 0;
+  for (const LinuxNamespace& ns : state_->linux_.namespaces) {
+    if (ns.type == NamespaceType::kPid) {
+      spawn.pid_namespace = state_->init.pidfd.get();
+    } else {
+      join |= static_cast<int>(NamespaceFlag(ns.type));
+    }
+  }
+  plan.Add(WaitForGo, "wait for", "the runtime");
+  plan.Add(PrepareProcess, "prepare", "the process");
+  const std::optional<int> oom =
+      process.oom_score_adj.has_value() ? process.oom_score_adj : state_->oom_score_adj;
+  if (oom.has_value()) PlanOomScore(*oom, &plan);
+  GANTRY_RETURN_IF_ERROR(PlanStdio(process, stdio, &plan));
+  plan.Add(SetNamespace, "join the namespaces of container", state_->id,
+           SetNamespaceArgs{state_->init.pidfd.get(), join});
+  if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
+  GANTRY_RETURN_IF_ERROR(PlanIdentity(process, state_->seccomp, /*is_init=*/false, &plan));
+  if (const std::optional<int> fd = state_->cgroup->UnifiedDirFd()) spawn.cgroup_fd = *fd;
+  spawn.before_go = [this](pid_t pid) {
+    return state_->cgroup->UnifiedDirFd().has_value() ? absl::OkStatus()
+                                                      : state_->cgroup->AddProcess(pid);
+  };
+  absl::StatusOr<Spawned> child = Spawn(plan, spawn);
+  if (!child.ok()) return Annotate(child.status(), "exec failed");
+  return ChildProcess{child->pid, std::move(child->pidfd), std::move(child->console)};
+}
+
+absl::Status Container::Kill(int signal) { return SendSignal(state_->init.pidfd, signal); }
+absl::Status Container::KillAll(int signal) { return state_->cgroup->KillAll(signal); }
+absl::Status Container::Pause() { return state_->cgroup->Freeze(); }
+absl::Status Container::Resume() { return state_->cgroup->Thaw(); }
+absl::Status Container::Update(const LinuxResources& resources) {
+  return state_->cgroup->Apply(resources);
+}
+absl::StatusOr<std::vector<pid_t>> Container::Pids() { return state_->cgroup->Pids(); }
+absl::StatusOr<CgroupStats> Container::Stats() { return state_->cgroup->Stats(); }
+absl::StatusOr<uint64_t> Container::OomKills() { return state_->cgroup->OomKills(); }
+
+absl::Status Container::Destroy() {
+  // The kernel ends a pid namespace with its init; without one of its own, processes stay.
+  GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));
+  return state_->cgroup->Remove();
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,209 @@
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/process/child/steps.h"
+
+namespace gantry::runtime {
+namespace {
+
+// The kernel's own layout: glibc's sigaction refuses the two signals it keeps for itself, and its
+// sigset_t is longer.
+struct KernelSigaction {
+  void* handler;
+  unsigned long flags;
+  void* restorer;
+  uint64_t mask;
+};
+
+int ResetSignals() noexcept {
+  const KernelSigaction fresh{};
+  for (int signal = 1; signal <= 64; ++signal) {
+    if (signal == SIGKILL || signal == SIGSTOP) continue;
+    if (::syscall(SYS_rt_sigaction, signal, &fresh, nullptr, sizeof(uint64_t)) != 0) return errno;
+  }
+  const uint64_t none = 0;
+  return ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) == 0 ? 0 : errno;
+}
+
+int OpenProc() noexcept {
+  const int fd = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  struct statfs status;
+  if (::fstatfs(fd, &status) != 0 || status.f_type != PROC_SUPER_MAGIC) {
+    ::close(fd);
+    errno = ENOTSUP;
+    return -1;
+  }
+  return fd;
+}
+
+int SendConsole(const Child& child, int master) noexcept {
+  Report report{};
+  report.kind = ReportKind::kConsole;
+  iovec part{&report, sizeof report};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  ::memcpy(CMSG_DATA(header), &master, sizeof master);
+  ssize_t sent;
+  do {
+    sent = ::sendmsg(child.plan->socket, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent < 0 ? errno : 0;
+}
+
+int OpenMaster() noexcept {
+  open_how how{};
+  how.flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  const int fd =
+      static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, "/dev/pts/ptmx", &how, sizeof how));
+  if (fd < 0) return -1;
+  // An image may bring a file of that name; only the container's own devpts will do.
+  struct statfs fs;
+  struct stat status;
+  if (::fstatfs(fd, &fs) != 0 || fs.f_type != DEVPTS_SUPER_MAGIC || ::fstat(fd, &status) != 0 ||
+      !S_ISCHR(status.st_mode) || status.st_rdev != makedev(5, 2)) {
+    ::close(fd);
+    errno = ENODEV;
+    return -1;
+  }
+  return fd;
+}
+
+int BindConsole(int slave) noexcept {
+  const int target = OpenInContainer(AT_FDCWD, "/dev/console", Make::kFile, RESOLVE_NO_SYMLINKS);
+  if (target < 0) return errno;
+  const int tree = static_cast<int>(
+      ::syscall(SYS_open_tree, slave, "", 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC | AT_EMPTY_PATH));
+  int error = tree < 0 ? errno : 0;
+  if (error == 0 && ::syscall(SYS_move_mount, tree, "", target, "", 0x4 | 0x40) != 0) error = errno;
+  ::close(target);
+  if (tree >= 0) ::close(tree);
+  return error;
+}
+
+}  // namespace
+
+int PrepareProcess(Child& child, const Step&) noexcept {
+  // Until execve nobody in the container may look into a process that still has the host's
+  // descriptors open (CVE-2016-9962).
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
+  if (const int error = ResetSignals(); error != 0) return error;
+  if (::setsid() < 0) return errno;
+  // What is made below gets the modes it is given; SetUmask comes last.
+  ::umask(0);
+  child.proc = OpenProc();
+  return child.proc < 0 ? errno : 0;
+}
+
+int SetNamespace(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const SetNamespaceArgs*>(step.data);
+  return ::setns(args.fd, args.flags) == 0 ? 0 : errno;
+}
+
+int Unshare(Child&, const Step& step) noexcept {
+  return ::unshare(static_cast<const UnshareArgs*>(step.data)->flags) == 0 ? 0 : errno;
+}
+
+int SetHostname(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const TextArgs*>(step.data);
+  return ::sethostname(args.text, args.size) == 0 ? 0 : errno;
+}
+
+int SetDomainname(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const TextArgs*>(step.data);
+  return ::setdomainname(args.text, args.size) == 0 ? 0 : errno;
+}
+
+int JoinSessionKeyring(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const TextArgs*>(step.data);
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, args.text) >= 0) return 0;
+  // No keys in this kernel, or none left for the user: then there is no session to share either.
+  return errno == ENOSYS || errno == EDQUOT || errno == EPERM ? 0 : errno;
+}
+
+int WriteProc(Child& child, const Step& step) noexcept {
+  const auto& args = *static_cast<const WriteProcArgs*>(step.data);
+  const int fd = ::openat(child.proc, args.path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = ::write(fd, args.text, args.size) < 0 ? errno : 0;
+  ::close(fd);
+  return error;
+}
+
+int SetStdio(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const StdioArgs*>(step.data);
+  for (int i = 0; i < 3; ++i) {
+    if (args.source[i] >= 0) {
+      if (::dup2(args.source[i], i) < 0) return errno;
+      // Best effort, as everywhere: what is not a pipe or terminal of ours may refuse.
+      struct stat status;
+      if (::fstat(i, &status) == 0 && S_ISFIFO(status.st_mode) && status.st_uid != args.uid) {
+        (void)!::fchown(i, args.uid, static_cast<gid_t>(-1));
+      }
+      continue;
+    }
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return errno;
+    if (null == i) {
+      if (::fcntl(i, F_SETFD, 0) != 0) return errno;
+      continue;
+    }
+    if (::dup2(null, i) < 0) return errno;
+    ::close(null);
+  }
+  return 0;
+}
+
+int OpenTerminal(Child& child, const Step& step) noexcept {
+  const auto& args = *static_cast<const TerminalArgs*>(step.data);
+  const int master = OpenMaster();
+  if (master < 0) return errno;
+  const int unlock = 0;
+  if (::ioctl(master, TIOCSPTLCK, &unlock) != 0) return errno;
+  const int slave = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0) return errno;
+  if (args.height != 0 || args.width != 0) {
+    winsize size{};
+    size.ws_row = args.height;
+    size.ws_col = args.width;
+    if (::ioctl(master, TIOCSWINSZ, &size) != 0) return errno;
+  }
+  (void)!::fchown(slave, args.uid, static_cast<gid_t>(-1));
+  if (args.bind_console) {
+    if (const int error = BindConsole(slave); error != 0) return error;
+  }
+  if (const int error = SendConsole(child, master); error != 0) return error;
+  ::close(master);
+  for (int i = 0; i < 3; ++i) {
+    if (::dup2(slave, i) < 0) return errno;
+  }
+  if (slave > 2) ::close(slave);
+  return ::ioctl(0, TIOCSCTTY, 0) == 0 ? 0 : errno;
+}
+
+}  // namespace gantry::runtime

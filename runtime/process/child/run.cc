@@ -1,0 +1,93 @@
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/process/child/child.h"
+#include "runtime/process/child/steps.h"
+
+namespace gantry::runtime {
+namespace {
+
+void Send(const Child& child) noexcept {
+  while (::send(child.plan->socket, &child.report, sizeof child.report, MSG_NOSIGNAL) < 0 &&
+         errno == EINTR) {
+  }
+}
+
+[[noreturn]] void Fail(Child& child, ReportKind kind, int index, int error) noexcept {
+  child.report.kind = kind;
+  child.report.index = index;
+  child.report.error = error;
+  Send(child);
+  ::_exit(127);
+}
+
+// As a shell looks: the first candidate that is a file and may be executed. What is found but may
+// not be executed is only the answer if nothing better follows.
+int FindExecutable(Child& child) noexcept {
+  int error = ENOENT;
+  for (int i = 0; child.plan->candidates[i] != nullptr; ++i) {
+    const char* path = child.plan->candidates[i];
+    struct stat status;
+    if (::stat(path, &status) != 0) {
+      if (errno != ENOENT && errno != ENOTDIR) error = errno;
+      continue;
+    }
+    if (S_ISDIR(status.st_mode)) {
+      error = EISDIR;
+    } else if (::syscall(SYS_faccessat2, AT_FDCWD, path, X_OK, AT_EACCESS) != 0) {
+      error = errno;
+    } else {
+      child.executable = i;
+      return 0;
+    }
+  }
+  return error;
+}
+
+bool WaitForWord(int socket, char word) noexcept {
+  char got = 0;
+  ssize_t size;
+  do {
+    size = ::recv(socket, &got, 1, 0);
+  } while (size < 0 && errno == EINTR);
+  return size == 1 && got == word;
+}
+
+}  // namespace
+
+int WaitForGo(Child& child, const Step&) noexcept {
+  return WaitForWord(child.plan->socket, kGo) ? 0 : ECANCELED;
+}
+
+void RunChild(const ChildPlan& plan) noexcept {
+  Child child{};
+  child.plan = &plan;
+  ::close(plan.parent_socket);
+  for (size_t i = 0; i < plan.step_count; ++i) {
+    const int error = plan.steps[i].run(child, plan.steps[i]);
+    if (error != 0) Fail(child, ReportKind::kStep, static_cast<int>(i), error);
+  }
+  child.report.detail[0] = '\0';
+  const int found = FindExecutable(child);
+  if (found != 0) Fail(child, ReportKind::kProgram, 0, found);
+  if (plan.wait_for_start) {
+    child.report.kind = ReportKind::kReady;
+    Send(child);
+    // The parent is gone: the container was never started and nobody is left to start it.
+    if (!WaitForWord(plan.socket, kStart)) ::_exit(127);
+  }
+  if (plan.late_seccomp != nullptr) {
+    const int error = LoadSeccompProgram(*static_cast<const SeccompArgs*>(plan.late_seccomp));
+    if (error != 0) Fail(child, ReportKind::kStep, -1, error);
+  }
+  ::execve(plan.candidates[child.executable], plan.argv, plan.envp);
+  Fail(child, ReportKind::kExec, child.executable, errno);
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,196 @@
+#ifndef GANTRY_RUNTIME_PROCESS_CHILD_STEPS_H_
+#define GANTRY_RUNTIME_PROCESS_CHILD_STEPS_H_
+
+#include <linux/filter.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/process/child/child.h"
+
+namespace gantry::runtime {
+
+// The steps of a ChildPlan with the arguments each takes as Step::data. All strings are made by the
+// parent and outlive the child's copy of them. Each returns 0 or an errno.
+
+// --- Process and namespaces (process_steps.cc)
+
+// Waits for kGo; ECANCELED if the parent went away.
+int WaitForGo(Child&, const Step&) noexcept;
+// Resets signals, becomes non-dumpable and a session leader, opens the host's procfs.
+int PrepareProcess(Child&, const Step&) noexcept;
+
+struct SetNamespaceArgs {
+  int fd;     // of a namespace, or a pidfd
+  int flags;  // CLONE_NEW*
+};
+int SetNamespace(Child&, const Step&) noexcept;
+
+struct TextArgs {
+  const char* text;
+  size_t size;
+};
+int SetHostname(Child&, const Step&) noexcept;         // TextArgs
+int SetDomainname(Child&, const Step&) noexcept;       // TextArgs
+int JoinSessionKeyring(Child&, const Step&) noexcept;  // TextArgs: its name
+
+// Writes `text` into `path`, relative to the host's procfs, in one write(2). No links are followed.
+struct WriteProcArgs {
+  const char* path;
+  const char* text;
+  size_t size;
+};
+int WriteProc(Child&, const Step&) noexcept;
+
+// Descriptors >= 0 become 0, 1, 2; -1 is /dev/null. `source` numbers are above 2.
+struct StdioArgs {
+  int source[3];
+  uid_t uid;  // pipes and terminals are given to this user, so that /dev/stdout can be opened
+  gid_t gid;
+};
+int SetStdio(Child&, const Step&) noexcept;
+
+struct TerminalArgs {
+  uint16_t height, width;  // 0, 0: leave
+  uid_t uid;
+  bool bind_console;  // on /dev/console
+};
+// A terminal of the container's own devpts: its slave becomes 0 to 2 and the controlling terminal,
+// its master goes to the parent. The root directory is the container's already.
+int OpenTerminal(Child&, const Step&) noexcept;
+
+// --- Identity and limits (identity_steps.cc)
+
+struct RlimitArgs {
+  int resource;
+  struct rlimit limit;
+};
+int SetRlimit(Child&, const Step&) noexcept;
+
+struct IdentityArgs {
+  uid_t uid;
+  gid_t gid;
+  const gid_t* groups;
+  size_t group_count;
+  uint64_t bounding, effective, permitted, inheritable, ambient;
+};
+int DropBounding(Child&, const Step&) noexcept;      // IdentityArgs
+int SetUserAndGroups(Child&, const Step&) noexcept;  // IdentityArgs
+int SetCapabilities(Child&, const Step&) noexcept;   // IdentityArgs
+int SetNoNewPrivileges(Child&, const Step&) noexcept;
+
+struct UmaskArgs {
+  mode_t mask;
+};
+int SetUmask(Child&, const Step&) noexcept;
+
+struct SeccompArgs {
+  sock_fprog program;
+  unsigned flags;
+};
+int LoadSeccomp(Child&, const Step&) noexcept;
+int LoadSeccompProgram(const SeccompArgs& args) noexcept;
+
+struct CwdArgs {
+  const char* path;
+  // As root, before the user is set: who may not enter is left for the second time.
+  bool may_retry;
+};
+int MakeCwd(Child&, const Step&) noexcept;   // in the root, if it is missing
+int EnterCwd(Child&, const Step&) noexcept;  // and makes sure that it is inside
+
+// Leaves "HOME=" and the directory that the root's /etc/passwd gives to `uid` in `variable`, which
+// is "HOME=/" before. Never fails: a process without a home runs as well.
+constexpr size_t kHomeSize = 256;
+struct HomeArgs {
+  char* variable;  // kHomeSize bytes
+  uid_t uid;
+};
+int FindHome(Child&, const Step&) noexcept;
+
+struct UnshareArgs {
+  int flags;
+};
+int Unshare(Child&, const Step&) noexcept;
+
+// Sets close-on-exec on everything above 2.
+int CloseOnExec(Child&, const Step&) noexcept;
+
+// --- Mounts (mount_steps.cc, device_steps.cc)
+
+// The whole mount tree gets `flags` (MS_SLAVE | MS_REC and so on).
+struct PropagationArgs {
+  const char* target;    // in the root; null: the whole tree ("/")
+  uint64_t propagation;  // MS_PRIVATE, MS_SHARED, MS_SLAVE or MS_UNBINDABLE
+  bool recursive;
+};
+int SetPropagation(Child&, const Step&) noexcept;
+
+struct FsOption {
+  const char* key;
+  const char* value;  // null: a flag
+};
+
+// A mount of a file system, or of a tree that exists (a bind).
+struct MountArgs {
+  const char* type;                         // null: bind
+  const char* source;                       // of a bind: a path on the host
+  const char* target;                       // in the root; with `on_host` a path on the host
+  bool on_host;                             // the root itself, mounted before it is entered
+  bool ordinary_target;                     // refuse links anywhere in the target (proc, sysfs)
+  bool recursive;                           // rbind
+  uint64_t attr_set, attr_clear;            // MOUNT_ATTR_*
+  uint64_t recursive_set, recursive_clear;  // for the tree below as well
+  uint64_t propagation;                     // MS_*, 0: leave
+  bool propagation_recursive;
+  const FsOption* options;
+  size_t option_count;
+  // Overlay on kernels without lowerdir+ (before 6.8): mount(2) with relative lower directories.
+  const char* legacy_dir;
+  const char* legacy_data;  // null: none
+};
+int MountOne(Child&, const Step&) noexcept;
+
+struct PathArgs {
+  const char* path;
+};
+int OpenRoot(Child&, const Step&) noexcept;          // PathArgs: on the host
+int BindRootOnItself(Child&, const Step&) noexcept;  // PathArgs: on the host
+int MaskPath(Child&, const Step&) noexcept;          // PathArgs; a missing path is passed over
+int ReadonlyPath(Child&, const Step&) noexcept;      // PathArgs; the same
+int ReadonlyRoot(Child&, const Step&) noexcept;
+int ReadonlyMount(Child&, const Step&) noexcept;  // PathArgs: a mount of ours, alone
+int PivotRoot(Child&, const Step&) noexcept;
+int MoveRoot(Child&, const Step&) noexcept;  // instead, where there is nothing to pivot (initramfs)
+
+struct DeviceArgs {
+  const char* directory;  // in the root
+  const char* name;
+  mode_t mode;  // with S_IFCHR and so on
+  dev_t device;
+  uid_t uid;
+  gid_t gid;
+};
+int MakeDevice(Child&, const Step&) noexcept;
+
+struct LinkArgs {
+  const char* directory;  // in the root
+  const char* name;
+  const char* target;
+  bool replace;
+};
+int MakeLink(Child&, const Step&) noexcept;
+
+// --- Shared by the files of this folder (paths.cc)
+
+enum class Make { kNothing, kDirectory, kFile };
+// An O_PATH descriptor of `path` with `root` as "/": no link or ".." leads out (openat2(2),
+// RESOLVE_IN_ROOT). Missing parts are made. Gives -1 with errno.
+int OpenInContainer(int root, const char* path, Make make, uint64_t more_resolve) noexcept;
+void SetDetail(Child& child, const char* text) noexcept;
+
+}  // namespace gantry::runtime
+
+#endif  // GANTRY_RUNTIME_PROCESS_CHILD_STEPS_H_

@@ -1,0 +1,46 @@
+#ifndef GANTRY_RUNTIME_PROCESS_SPAWN_H_
+#define GANTRY_RUNTIME_PROCESS_SPAWN_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "runtime/process/plan.h"
+
+namespace gantry::runtime {
+
+struct SpawnOptions {
+  uint64_t clone_flags = 0;  // CLONE_NEW*
+  int cgroup_fd = -1;        // v2: born in this cgroup
+  int pid_namespace = -1;    // of the child: a namespace descriptor or a pidfd; -1: the caller's
+  // Runs while the child waits before its first step: cgroup membership, id mappings.
+  std::function<absl::Status(pid_t)> before_go;
+};
+
+// A child that stands before execve (ChildPlan::wait_for_start) or has executed.
+struct Spawned {
+  pid_t pid = -1;
+  UniqueFd pidfd;
+  UniqueFd console;
+  UniqueFd socket;  // to release a waiting child with
+};
+
+// Clones and runs the plan. An error leaves no child behind; it says
+// "unable to start container process: " and then what runc says of a program that cannot be run,
+// or the step, its subject and the errno's words.
+absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& options);
+
+// Lets a waiting child execute. Errors: as Spawn; the child has then ended or is about to, and is
+// the caller's to reap.
+absl::Status Release(const PlanBuilder& plan, const UniqueFd& socket);
+
+// The sentence for a program that cannot be run: `exec: "X": stat X: no such file or directory`.
+std::string ProgramError(const std::string& program, int error);
+
+}  // namespace gantry::runtime
+
+#endif  // GANTRY_RUNTIME_PROCESS_SPAWN_H_
