@@ -57,7 +57,7 @@ struct CreateTask {
   std::string id;
   std::vector<Mount> rootfs;
   Stdio io;
-  Any options;        // empty: the container record's
+  Any options;  // empty: the container record's
   bool from_checkpoint = false;
   std::string runtime_path;
 };

@@ -1,0 +1,142 @@
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/identifiers.h"
+#include "base/log.h"
+#include "services/tasks/task_core.h"
+
+namespace gantry::tasks {
+namespace {
+
+// Names that clients have hard-wired, all served by our own shim.
+constexpr absl::string_view kRuntimes[] = {"io.containerd.gantry.v1", "io.containerd.runc.v2",
+                                           "io.containerd.runtime.v1.linux"};
+
+absl::Status CheckRuntime(absl::string_view name) {
+  for (const absl::string_view known : kRuntimes) {
+    if (name == known) return absl::OkStatus();
+  }
+  return absl::UnimplementedError(absl::StrCat("runtime \"", name, "\" is not supported: only ",
+                                               kRuntimes[0], ", ", kRuntimes[1], " and ",
+                                               kRuntimes[2], " are"));
+}
+
+absl::Status CreateError(const absl::Status& status) {
+  return Annotate(status, "failed to create shim task");
+}
+
+}  // namespace
+
+// On the executor.
+void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
+                               const Done<uint32_t>& done) {
+  if (absl::Status valid = ValidateIdentifier("container id", request.id); !valid.ok()) {
+    return done(valid);
+  }
+  if (request.from_checkpoint) {
+    return done(absl::UnimplementedError(
+        absl::StrCat("task ", request.id, ": create from a checkpoint is not supported")));
+  }
+  absl::StatusOr<ContainerInfo> container = options.find_container(ns, request.id);
+  if (!container.ok()) return done(container.status());
+  const std::string& runtime =
+      request.runtime_path.empty() ? container->runtime_name : request.runtime_path;
+  if (absl::Status known = CheckRuntime(runtime); !known.ok()) return done(known);
+  absl::StatusOr<std::string> cgroups_path = CgroupsPathOf(container->spec.value);
+  if (!cgroups_path.ok()) return done(CreateError(cgroups_path.status()));
+
+  absl::StatusOr<TaskPtr> reserved = Reserve(ns, request);
+  if (!reserved.ok()) return done(reserved.status());
+  const TaskPtr task = *std::move(reserved);
+  task->cgroups_path = *std::move(cgroups_path);
+
+  absl::Status prepared = bundles.Create(ns, request.id, container->spec.value).status();
+  if (prepared.ok()) {
+    absl::StatusOr<LaunchedShim> launched = launcher.Launch(ns, request.id, task->bundle);
+    prepared = launched.status();
+    if (launched.ok()) {
+      const std::lock_guard lock(mutex);
+      task->shim = std::move(launched->shim);
+      task->shim_pidfd = std::move(launched->pidfd);
+    }
+  }
+  if (!prepared.ok()) {
+    Undo(task, false);
+    return done(CreateError(prepared));
+  }
+  Watch(task);
+
+  Shim::CreateRequest create;
+  create.id = request.id;
+  create.bundle = task->bundle;
+  create.rootfs = request.rootfs;
+  create.io = request.io;
+  create.options = request.options.type_url.empty() ? container->runtime_options : request.options;
+  task->shim->Create(create, [core = shared_from_this(), task, done](absl::StatusOr<uint32_t> pid) {
+    // The rest touches the disk, which the loop's thread must not wait for.
+    core->executor.Run([core, task, done, pid = std::move(pid)] {
+      if (pid.ok()) return core->Created(task, *pid, done);
+      core->Undo(task, absl::IsUnavailable(pid.status()) || absl::IsDeadlineExceeded(pid.status()));
+      done(CreateError(pid.status()));
+    });
+  });
+}
+
+absl::StatusOr<TaskManager::Core::TaskPtr> TaskManager::Core::Reserve(const std::string& ns,
+                                                                      const CreateTask& request) {
+  auto task = std::make_shared<Task>();
+  task->ns = ns;
+  task->id = request.id;
+  task->bundle = bundles.Path(ns, request.id);
+  task->init.state.container_id = request.id;
+  task->init.state.io = request.io;
+  task->init.state.status = Status::kCreated;
+  const std::lock_guard lock(mutex);
+  if (!tasks.emplace(Key(ns, request.id), task).second) {
+    return absl::AlreadyExistsError(absl::StrCat("task ", request.id, ": already exists"));
+  }
+  return task;
+}
+
+void TaskManager::Core::Created(const TaskPtr& task, uint32_t pid, const Done<uint32_t>& done) {
+  // Only for cleaning up after a dead shim, so a failure is not the client's.
+  if (absl::Status written = WriteInitPid(task->bundle, pid); !written.ok()) {
+    LogWarn(
+        "write the pid of a task",
+        {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(written.message())}});
+  }
+  // The shim reaps the init, and only at its Delete does the record go: the number is the init's.
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  bool gone = false;
+  {
+    const std::lock_guard lock(mutex);
+    task->init.state.pid = pid;
+    task->init_pidfd = std::move(pidfd);
+    task->ready = true;
+    gone = task->gone;
+  }
+  if (gone) Bury(task, [] {});
+  done(pid);
+}
+
+void TaskManager::Core::Undo(const TaskPtr& task, bool shim_failed) {
+  {
+    const std::lock_guard lock(mutex);
+    task->retired = true;
+  }
+  if (task->shim != nullptr) KillShimAndWait(task);
+  // A shim that answered has cleaned up itself; and if it refused because the cgroup is another
+  // container's, that one must live.
+  if (shim_failed && !task->cgroups_path.empty()) options.clean_cgroup(task->cgroups_path);
+  launcher.Forget(task->ns, task->id);
+  if (absl::Status removed = bundles.Remove(task->ns, task->id); !removed.ok()) {
+    LogWarn(
+        "remove the bundle of a failed task",
+        {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(removed.message())}});
+  }
+  const std::lock_guard lock(mutex);
+  tasks.erase({task->ns, task->id});
+}
+
+}  // namespace gantry::tasks

@@ -1,0 +1,156 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/log.h"
+#include "services/tasks/task_core.h"
+
+namespace gantry::tasks {
+namespace {
+
+constexpr uint32_t kKilled = 128 + SIGKILL;
+constexpr int kKillWaitMillis = 5000;
+
+void SignalByPidfd(const UniqueFd& pidfd, int signal) {
+  // ESRCH: ended already, which is what is wanted.
+  if (pidfd.valid()) ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+}
+
+}  // namespace
+
+void TaskManager::Core::Watch(const TaskPtr& task) {
+  const std::weak_ptr<Core> weak = weak_from_this();
+  task->shim->OnClose([weak, task = std::weak_ptr<Task>(task)] {
+    const std::shared_ptr<Core> core = weak.lock();
+    const TaskPtr alive = task.lock();
+    if (core != nullptr && alive != nullptr) core->ShimGone(alive);
+  });
+  loop.Post([weak, task] {
+    const std::shared_ptr<Core> core = weak.lock();
+    if (core == nullptr || !task->shim_pidfd.valid()) return;
+    const int fd = task->shim_pidfd.get();
+    const absl::Status added = core->loop.Add(fd, EPOLLIN, [weak, task, fd](uint32_t) {
+      const std::shared_ptr<Core> core = weak.lock();
+      if (core == nullptr) return;
+      core->loop.Remove(fd);
+      {
+        const std::lock_guard lock(core->mutex);
+        task->shim_pidfd.reset();
+      }
+      // Events that the shim sent before its end are in a socket of this same loop, ready by now:
+      // one more round lets them come first.
+      core->loop.Post([core, task] { core->ShimGone(task); });
+    });
+    if (!added.ok()) {
+      LogWarn(
+          "watch a shim",
+          {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(added.message())}});
+    }
+  });
+}
+
+void TaskManager::Core::ShimGone(const TaskPtr& task) {
+  {
+    const std::lock_guard lock(mutex);
+    if (task->gone || task->retired) return;
+    task->gone = true;
+    // Not yet answered: Create sees that the shim is gone, and undoes or buries.
+    if (!task->ready) return;
+  }
+  LogWarn("a shim ended unexpectedly", {{"namespace", task->ns}, {"task", task->id}});
+  Bury(task, [] {});
+}
+
+void TaskManager::Core::Bury(const TaskPtr& task, std::function<void()> then) {
+  {
+    const std::lock_guard lock(mutex);
+    task->gone = true;
+    if (!task->buried) {
+      task->after_burial.push_back(std::move(then));
+      if (task->burying) return;
+      task->burying = true;
+      executor.Run([core = shared_from_this(), task] { core->BuryNow(task); });
+      return;
+    }
+  }
+  then();
+}
+
+void TaskManager::Core::BuryNow(const TaskPtr& task) {
+  // Only its connection may have ended; a shim that nobody can ask is of no use.
+  KillShimAndWait(task);
+  {
+    const std::lock_guard lock(mutex);
+    SignalByPidfd(task->init_pidfd, SIGKILL);
+  }
+  if (!task->cgroups_path.empty()) options.clean_cgroup(task->cgroups_path);
+  launcher.Forget(task->ns, task->id);
+
+  std::vector<std::function<void()>> answers;
+  std::vector<ProcessExit> events;
+  std::vector<std::function<void()>> after;
+  {
+    const std::lock_guard lock(mutex);
+    const absl::Time now = absl::Now();
+    const auto end = [&](Process& process) {
+      const bool ran = process.state.pid != 0;
+      for (auto& answer : RecordExit(process, {process.state.pid, kKilled, now})) {
+        answers.push_back(std::move(answer));
+      }
+      // An exec that was added and never started has no exit to tell.
+      if (ran) TakeAnnouncement(*task, process, &events);
+    };
+    for (auto& [id, exec] : task->execs) end(exec);
+    end(task->init);
+    task->buried = true;
+    after.swap(task->after_burial);
+  }
+  for (const ProcessExit& event : events) sink.TaskExited(event);
+  for (const std::function<void()>& answer : answers) answer();
+  for (const std::function<void()>& then : after) then();
+}
+
+void TaskManager::Core::KillShim(const TaskPtr& task) {
+  const std::lock_guard lock(mutex);
+  SignalByPidfd(task->shim_pidfd, SIGKILL);
+}
+
+void TaskManager::Core::KillShimAndWait(const TaskPtr& task) {
+  UniqueFd pidfd;
+  {
+    // The loop closes the descriptor when the shim has ended: wait on one of our own.
+    const std::lock_guard lock(mutex);
+    if (!task->shim_pidfd.valid()) return;
+    SignalByPidfd(task->shim_pidfd, SIGKILL);
+    pidfd.reset(::fcntl(task->shim_pidfd.get(), F_DUPFD_CLOEXEC, 3));
+  }
+  if (!pidfd.valid()) return;
+  pollfd ended = {pidfd.get(), POLLIN, 0};
+  while (::poll(&ended, 1, kKillWaitMillis) < 0 && errno == EINTR) {
+  }
+}
+
+void TaskManager::Core::Retire(const TaskPtr& task) {
+  {
+    const std::lock_guard lock(mutex);
+    task->retired = true;
+    if (task->gone || !task->shim_pidfd.valid()) return;
+  }
+  // The answer does not count: the pidfd tells, and the timer sees to a shim that stays.
+  task->shim->Shutdown(task->id, false, [](const absl::Status&) {});
+  loop.Post([core = shared_from_this(), task] {
+    // The watch of the pidfd keeps the task until the shim has ended.
+    core->loop.After(core->options.shutdown_timeout,
+                     [weak = core->weak_from_this(), task = std::weak_ptr<Task>(task)] {
+                       const std::shared_ptr<Core> core = weak.lock();
+                       const TaskPtr alive = task.lock();
+                       if (core != nullptr && alive != nullptr) core->KillShim(alive);
+                     });
+  });
+}
+
+}  // namespace gantry::tasks
