@@ -86,15 +86,6 @@ absl::StatusOr<ConsoleSize> ConsoleSizeFromJson(const Json& json, absl::string_v
   return ConsoleSize{static_cast<uint16_t>(height), static_cast<uint16_t>(width)};
 }
 
-// execve(2) would end a string at its first NUL without a word.
-void RefuseNul(JsonFields& fields, const char* name, const std::vector<std::string>& strings) {
-  for (size_t i = 0; i < strings.size(); ++i) {
-    if (strings[i].find('\0') != std::string::npos) {
-      fields.FailField(absl::StrCat(name, "[", i, "]"), "holds a NUL byte");
-    }
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<Process> ProcessFromJson(const Json& json, absl::string_view path) {
@@ -122,8 +113,6 @@ absl::StatusOr<Process> ProcessFromJson(const Json& json, absl::string_view path
     process.oom_score_adj = static_cast<int>(*oom);
   }
   if (process.args.empty()) fields.FailField("args", "empty: there is no program to run");
-  RefuseNul(fields, "args", process.args);
-  RefuseNul(fields, "env", process.env);
   if (process.cwd.empty() || process.cwd[0] != '/') {
     fields.FailField("cwd", absl::StrCat("not an absolute path: \"", process.cwd, "\""));
   }
