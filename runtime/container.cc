@@ -11,7 +11,9 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/path.h"
+#include "runtime/process/hooks.h"
 #include "runtime/process/process_plan.h"
 #include "runtime/process/spawn.h"
 #include "runtime/rootfs/rootfs_plan.h"
@@ -28,22 +30,21 @@ struct Container::State {
   std::unique_ptr<PlanBuilder> plan;  // until Start
   Spawned init;
   bool started = false;
+  HookState hook_state;
+  std::vector<Hook> poststart;
+  std::vector<Hook> poststop;
 };
 
 namespace {
 
 absl::Status RefuseUnbuilt(const Spec& spec) {
   const std::pair<const char*, const std::vector<Hook>*> kinds[] = {
-      {"prestart", &spec.hooks.prestart},
-      {"createRuntime", &spec.hooks.create_runtime},
       {"createContainer", &spec.hooks.create_container},
-      {"startContainer", &spec.hooks.start_container},
-      {"poststart", &spec.hooks.poststart},
-      {"poststop", &spec.hooks.poststop}};
+      {"startContainer", &spec.hooks.start_container}};
   for (const auto& [name, hooks] : kinds) {
     if (hooks->empty()) continue;
     return absl::UnimplementedError(absl::StrCat("hooks.", name, "[0] (", hooks->front().path,
-                                                 "): hooks are not supported yet"));
+                                                 "): hooks of this kind are not supported yet"));
   }
   if (spec.linux_.FindNamespace(NamespaceType::kUser) != nullptr) {
     return absl::UnimplementedError("linux.namespaces: user namespaces are not supported yet");
@@ -165,6 +166,13 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
     return state->cgroup->UnifiedDirFd().has_value() ? absl::OkStatus()
                                                      : state->cgroup->AddProcess(pid);
   };
+  state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
+  spawn.run_hooks = [&](pid_t pid) -> absl::Status {
+    const Hooks& hooks = spec.hooks;
+    GANTRY_RETURN_IF_ERROR(
+        RunHooks("prestart", hooks.prestart, state->hook_state, "creating", pid));
+    return RunHooks("createRuntime", hooks.create_runtime, state->hook_state, "creating", pid);
+  };
   absl::StatusOr<Spawned> init = Spawn(plan, spawn);
   if (!init.ok()) {
     // What failed is the answer; a cgroup that is still busy is removed by whoever comes next.
@@ -175,6 +183,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   state->init = *std::move(init);
   // The rest of the spec is not needed any more; a shim keeps this for as long as it lives.
   state->linux_.namespaces = std::move(options.spec.linux_.namespaces);
+  state->poststart = std::move(options.spec.hooks.poststart);
+  state->poststop = std::move(options.spec.hooks.poststop);
   return std::unique_ptr<Container>(new Container(std::move(state)));
 }
 
@@ -195,6 +205,12 @@ absl::Status Container::Start() {
   const absl::Status status = Release(*state_->plan, state_->init.socket);
   state_->init.socket.reset();
   state_->plan.reset();
+  if (status.ok()) {
+    // The process runs: a hook that fails is told, and changes nothing (runtime-spec, lifecycle).
+    const absl::Status hooks =
+        RunHooks("poststart", state_->poststart, state_->hook_state, "running", pid());
+    if (!hooks.ok()) LogWarn(std::string(hooks.message()), {{"container", state_->id}});
+  }
   return status;
 }
 
@@ -243,7 +259,11 @@ absl::StatusOr<uint64_t> Container::OomKills() { return state_->cgroup->OomKills
 absl::Status Container::Destroy() {
   // The kernel ends a pid namespace with its init; without one of its own, processes stay.
   GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));
-  return state_->cgroup->Remove();
+  GANTRY_RETURN_IF_ERROR(state_->cgroup->Remove());
+  const std::vector<Hook> poststop = std::exchange(state_->poststop, {});
+  const absl::Status hooks = RunHooks("poststop", poststop, state_->hook_state, "stopped", 0);
+  if (!hooks.ok()) LogWarn(std::string(hooks.message()), {{"container", state_->id}});
+  return absl::OkStatus();
 }
 
 }  // namespace gantry::runtime

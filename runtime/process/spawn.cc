@@ -190,7 +190,8 @@ absl::Status Say(int socket, char word) {
 }
 
 // Follows the child up to where it waits, or to its execve.
-absl::Status Follow(const PlanBuilder& plan, bool waits, Spawned* child) {
+absl::Status Follow(const PlanBuilder& plan, const SpawnOptions& options, bool waits,
+                    Spawned* child) {
   for (;;) {
     Report report{};
     UniqueFd fd;
@@ -200,6 +201,11 @@ absl::Status Follow(const PlanBuilder& plan, bool waits, Spawned* child) {
       return absl::InternalError(absl::StrCat(kPrefix, ": it died before it reported"));
     }
     if (report.kind == ReportKind::kReady) return absl::OkStatus();
+    if (report.kind == ReportKind::kHooks) {
+      if (options.run_hooks) GANTRY_RETURN_IF_ERROR(options.run_hooks(child->pid));
+      GANTRY_RETURN_IF_ERROR(Say(child->socket.get(), kGo));
+      continue;
+    }
     if (report.kind != ReportKind::kConsole) return ToStatus(plan, report);
     child->console = std::move(fd);
   }
@@ -228,7 +234,7 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
   absl::Status status;
   if (options.before_go) status = options.before_go(child.pid);
   if (status.ok()) status = Say(child.socket.get(), kGo);
-  if (status.ok()) status = Follow(plan, built.wait_for_start, &child);
+  if (status.ok()) status = Follow(plan, options, built.wait_for_start, &child);
   if (!status.ok()) {
     KillAndReap(child);
     return status;

@@ -19,6 +19,8 @@ struct SpawnOptions {
   int pid_namespace = -1;    // of the child: a namespace descriptor or a pidfd; -1: the caller's
   // Runs while the child waits before its first step: cgroup membership, id mappings.
   std::function<absl::Status(pid_t)> before_go;
+  // Runs while the child waits in the step WaitForHooks.
+  std::function<absl::Status(pid_t)> run_hooks;
 };
 
 // A child that stands before execve (ChildPlan::wait_for_start) or has executed.

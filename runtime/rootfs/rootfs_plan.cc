@@ -141,6 +141,9 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
     }
   }
   if (!HasBoundDev(spec)) GANTRY_RETURN_IF_ERROR(PlanDevices(spec, plan));
+  if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
+    plan->Add(WaitForHooks, "wait for", "the prestart and createRuntime hooks");
+  }
   plan->Add(options.no_pivot ? MoveRoot : PivotRoot, "enter the root", root);
   if (shared || !spec.linux_.rootfs_propagation.empty()) {
     plan->Add(

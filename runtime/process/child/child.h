@@ -39,11 +39,12 @@ struct ChildPlan {
 };
 
 enum class ReportKind : int32_t {
-  kReady = 1,    // all steps done, the program was found; the master of the terminal goes along
+  kReady = 1,    // all steps done, the program was found
   kStep = 2,     // steps[index] failed
   kProgram = 3,  // the program cannot be run
   kExec = 4,     // execve failed
   kConsole = 5,  // carries the master of the terminal
+  kHooks = 6,    // the mounts are made and not entered: the parent runs hooks, then says kGo
 };
 
 constexpr size_t kDetailSize = 192;

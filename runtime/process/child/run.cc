@@ -65,6 +65,12 @@ int WaitForGo(Child& child, const Step&) noexcept {
   return WaitForWord(child.plan->socket, kGo) ? 0 : ECANCELED;
 }
 
+int WaitForHooks(Child& child, const Step&) noexcept {
+  child.report.kind = ReportKind::kHooks;
+  Send(child);
+  return WaitForWord(child.plan->socket, kGo) ? 0 : ECANCELED;
+}
+
 void RunChild(const ChildPlan& plan) noexcept {
   Child child{};
   child.plan = &plan;

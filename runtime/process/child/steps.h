@@ -19,6 +19,8 @@ namespace gantry::runtime {
 
 // Waits for kGo; ECANCELED if the parent went away.
 int WaitForGo(Child&, const Step&) noexcept;
+// Sends kHooks and waits the same way.
+int WaitForHooks(Child&, const Step&) noexcept;
 // Resets signals, becomes non-dumpable and a session leader, opens the host's procfs.
 int PrepareProcess(Child&, const Step&) noexcept;
 

@@ -346,12 +346,44 @@ TEST_F(ContainerTest, TheSpecsPidNamespaceCanBeAnothersByPath) {
   End(*first);
 }
 
-TEST_F(ContainerTest, HooksAreRefusedByName) {
+TEST_F(ContainerTest, HooksRunAroundTheContainerWithItsStateOnStandardInput) {
+  const std::string log = bundle_->path() + "/log";
+  const auto hook = [&](const std::string& name) {
+    return Hook{"/bin/sh",
+                {"sh", "-c", "echo " + name + " $(grep -o '\"status\":\"[a-z]*\"') >>" + log},
+                {"PATH=/bin:/usr/bin"},
+                5};
+  };
   Spec spec = Shell("true");
-  spec.hooks.prestart.push_back(Hook{"/bin/true", {}, {}, std::nullopt});
+  spec.hooks.prestart.push_back(hook("prestart"));
+  spec.hooks.create_runtime.push_back(hook("createRuntime"));
+  spec.hooks.poststart.push_back(hook("poststart"));
+  spec.hooks.poststop.push_back(hook("poststop"));
+  Run(std::move(spec));
+  EXPECT_EQ(*ReadFile(log),
+            "prestart \"status\":\"creating\"\ncreateRuntime \"status\":\"creating\"\n"
+            "poststart \"status\":\"running\"\npoststop \"status\":\"stopped\"\n");
+}
+
+TEST_F(ContainerTest, AHookThatFailsIsNamedWithWhatItPrinted) {
+  Spec spec = Shell("true");
+  spec.hooks.prestart.push_back(Hook{"/bin/sh", {"sh", "-c", "echo why >&2; exit 3"}, {}, 5});
+  EXPECT_THAT(Failure(std::move(spec)).message(),
+              HasSubstr("error running prestart hook #0 (/bin/sh): exit status 3: why"));
+}
+
+TEST_F(ContainerTest, AHookThatHangsIsKilledAtItsTimeout) {
+  Spec spec = Shell("true");
+  spec.hooks.create_runtime.push_back(Hook{"/bin/sleep", {"sleep", "100"}, {}, 1});
+  EXPECT_THAT(Failure(std::move(spec)).message(), HasSubstr("longer than its timeout"));
+}
+
+TEST_F(ContainerTest, HooksThatAreNotBuiltAreRefusedByName) {
+  Spec spec = Shell("true");
+  spec.hooks.create_container.push_back(Hook{"/bin/true", {}, {}, std::nullopt});
   const absl::Status status = Failure(std::move(spec));
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(status.message(), HasSubstr("hooks.prestart"));
+  EXPECT_THAT(status.message(), HasSubstr("hooks.createContainer"));
 }
 
 }  // namespace
