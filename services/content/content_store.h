@@ -1,0 +1,75 @@
+#ifndef GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_
+#define GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_
+
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/content/content.h"
+#include "services/content/content_writer.h"
+#include "services/metadata/store.h"
+
+namespace gantry::content {
+
+// Blobs by digest in <root>/blobs/<algorithm>/<hex>, shared by all namespaces and seen in one
+// through its record; uploads in <root>/ingest/<key>/data. Thread-safe; calls block on the disk.
+//
+// Order of durable steps: a blob is synced and renamed into place before its record is committed,
+// so a record never names what is not there; what a crash leaves is an ingest to resume or a file
+// without a record. Source: containerd docs/content-flow.md and the API's own comments.
+class ContentStore : public ContentProvider {
+ public:
+  // `root` is made if missing; `store` outlives this.
+  static absl::StatusOr<std::unique_ptr<ContentStore>> Open(const std::string& root,
+                                                            metadata::Store& store);
+
+  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const std::string& ns,
+                                                   const Digest& digest) override;
+  absl::StatusOr<BlobInfo> Info(const std::string& ns, const Digest& digest) const;
+  // `paths`: labels, labels.KEY; none for all labels. Errors: NotFound; InvalidArgument for another
+  // path.
+  absl::StatusOr<BlobInfo> Update(const std::string& ns, const BlobInfo& wanted,
+                                  const std::vector<std::string>& paths);
+  // Fields for filters: digest, size, labels.
+  absl::StatusOr<std::vector<BlobInfo>> List(const std::string& ns,
+                                             const std::vector<std::string>& filters) const;
+  // Removes the record; the bytes go at collection. Errors: NotFound.
+  absl::Status Delete(const std::string& ns, const Digest& digest);
+
+  // Opens the upload `ref`, new or where it was left. Where another namespace has `expected`
+  // already, the writer is at its end at once and need only be committed. Errors: InvalidArgument;
+  // AlreadyExists if `expected` is in the namespace (the upload is dropped then); Unavailable while
+  // another writer has it.
+  absl::StatusOr<std::unique_ptr<ContentWriter>> OpenWriter(const Scope& scope,
+                                                            const std::string& ref,
+                                                            int64_t total_bytes,
+                                                            const std::string& expected);
+  absl::StatusOr<IngestStatus> Status(const std::string& ns, const std::string& ref) const;
+  // Field for filters: ref.
+  absl::StatusOr<std::vector<IngestStatus>> ListStatuses(
+      const std::string& ns, const std::vector<std::string>& filters) const;
+  // Drops an upload; a writer that still has it cannot commit any more. Errors: NotFound.
+  absl::Status Abort(const std::string& ns, const std::string& ref);
+
+ private:
+  friend class ContentWriter;
+  ContentStore(std::string root, metadata::Store& store) : root_(std::move(root)), store_(store) {}
+
+  std::string BlobPath(const Digest& digest) const;
+  std::string IngestPath(const std::string& key) const;
+  absl::Status RemoveOrphanedIngests();
+  // The size of `digest` if any namespace has it, or -1.
+  absl::StatusOr<int64_t> SharedSize(const metadata::Reader& reader, const Digest& digest) const;
+  void Unlock(const std::string& key);
+
+  const std::string root_;
+  metadata::Store& store_;
+  std::mutex mutex_;
+  std::set<std::string> locked_;  // keys of the ingests that have a writer
+};
+
+}  // namespace gantry::content
+
+#endif  // GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_

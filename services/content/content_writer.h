@@ -1,0 +1,61 @@
+#ifndef GANTRY_SERVICES_CONTENT_CONTENT_WRITER_H_
+#define GANTRY_SERVICES_CONTENT_CONTENT_WRITER_H_
+
+#include <optional>
+#include <string>
+
+#include "services/content/content.h"
+
+namespace gantry::content {
+
+class ContentStore;
+
+// The one writer of an upload. Not thread-safe. Going out of scope leaves the upload as it is, for
+// resume.
+class ContentWriter {
+ public:
+  ~ContentWriter();
+  ContentWriter(const ContentWriter&) = delete;
+  ContentWriter& operator=(const ContentWriter&) = delete;
+
+  [[nodiscard]] const IngestStatus& status() const { return status_; }
+  // Appends. Errors: ResourceExhausted for a full disk; what was written by then counts.
+  absl::Status Write(absl::string_view bytes);
+  // Starts over.
+  absl::Status Reset();
+  // Verifies size (0: any) and digest (empty: any), makes the blob and its record, and drops the
+  // upload. Durable when it returns. Errors: FailedPrecondition for another size or digest (the
+  // upload stays); AlreadyExists if the namespace has the blob (the upload is dropped); NotFound if
+  // the upload was aborted.
+  absl::StatusOr<Digest> Commit(int64_t size_bytes, const std::string& expected,
+                                const Labels& labels);
+
+ private:
+  friend class ContentStore;
+  ContentWriter(ContentStore& store, Scope scope, std::string key, IngestStatus status)
+      : store_(store), scope_(std::move(scope)), key_(std::move(key)), status_(std::move(status)) {}
+
+  absl::Status Open();
+  // Reads what is there already, so that the digest goes on from it.
+  absl::Status Rehash(absl::string_view algorithm);
+  absl::Status MakeBlob(const Digest& digest);
+  absl::Status Record(const Digest& digest, const Labels& labels);
+  // Drops the upload where the content was found to exist: its record and its directory.
+  void DropIngest();
+  void RemoveDirectory();
+  void Release();
+
+  ContentStore& store_;
+  const Scope scope_;
+  const std::string key_;
+  IngestStatus status_;
+  bool shared_ = false;  // nothing to be written: another namespace has the blob
+  bool locked_ = true;
+  UniqueFd data_;
+  std::string algorithm_ = "sha256";
+  std::optional<Digester> digester_;
+};
+
+}  // namespace gantry::content
+
+#endif  // GANTRY_SERVICES_CONTENT_CONTENT_WRITER_H_

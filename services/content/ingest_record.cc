@@ -1,0 +1,54 @@
+#include "services/content/ingest_record.h"
+
+#include "absl/strings/escaping.h"
+#include "base/errors.h"
+#include "services/metadata/codec.h"
+
+namespace gantry::content {
+namespace {
+
+enum Field : uint32_t { kStarted = 1, kTotal = 2, kExpected = 3 };
+
+}  // namespace
+
+std::string Encode(const IngestStatus& status) {
+  WireWriter writer;
+  metadata::PutTime(writer, kStarted, status.started_at);
+  writer.Int(kTotal, status.total_bytes);
+  writer.Bytes(kExpected, status.expected);
+  return writer.Take();
+}
+
+absl::StatusOr<IngestStatus> DecodeIngest(absl::string_view ref, absl::string_view bytes) {
+  IngestStatus status;
+  status.ref = std::string(ref);
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() == kStarted) status.started_at = metadata::GetTime(reader);
+    if (reader.field() == kTotal) status.total_bytes = reader.integer();
+    if (reader.field() == kExpected) status.expected = reader.str();
+  }
+  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("ingest ", ref)));
+  return status;
+}
+
+absl::StatusOr<std::optional<IngestStatus>> FindIngest(const metadata::Reader& reader,
+                                                       const std::string& ns,
+                                                       const std::string& ref) {
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                          reader.Get(kIngestBucket, ns, ref));
+  if (!bytes.has_value()) return std::optional<IngestStatus>();
+  GANTRY_ASSIGN_OR_RETURN(IngestStatus status, DecodeIngest(ref, *bytes));
+  return std::optional<IngestStatus>(std::move(status));
+}
+
+absl::Status IngestNotFound(absl::string_view ref) {
+  return absl::NotFoundError(absl::StrCat("ref ", absl::CHexEscape(ref), ": not found"));
+}
+
+std::string IngestKey(absl::string_view ns, absl::string_view ref) {
+  // A namespace cannot hold a slash, so the first one ends it.
+  return std::string(Sha256(absl::StrCat(ns, "/", ref)).hex());
+}
+
+}  // namespace gantry::content

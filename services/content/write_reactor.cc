@@ -1,0 +1,136 @@
+#include "services/content/write_reactor.h"
+
+#include "base/errors.h"
+#include "proto/containerd/events/content.pb.h"
+#include "services/rpc/context.h"
+#include "services/rpc/convert.h"
+#include "services/rpc/status.h"
+
+namespace gantry::content {
+
+namespace api = containerd::services::content::v1;
+
+WriteReactor::WriteReactor(grpc::CallbackServerContext* context, Executor& executor,
+                           ContentStore& store, rpc::EventPublisher& events)
+    : context_(context), executor_(executor), store_(store), events_(events) {
+  StartRead(&request_);
+}
+
+void WriteReactor::OnReadDone(bool ok) {
+  executor_.Run([this, ok] {
+    // The client has ended its side, or the connection broke: the upload stays for resume.
+    if (!ok) return End(absl::OkStatus());
+    const absl::Status status = Handle();
+    if (!status.ok()) return End(status);
+    StartWrite(&response_);
+  });
+}
+
+void WriteReactor::OnWriteDone(bool ok) {
+  if (ok && !committed_) {
+    StartRead(&request_);
+    return;
+  }
+  executor_.Run(
+      [this, ok] { End(ok ? absl::OkStatus() : absl::CancelledError("the client went away")); });
+}
+
+void WriteReactor::End(const absl::Status& status) {
+  // Before the answer, so that a client that has seen the end can open the ref again.
+  writer_.reset();
+  Finish(rpc::ToGrpc(status));
+}
+
+absl::Status WriteReactor::OpenWriter() {
+  GANTRY_ASSIGN_OR_RETURN(const rpc::RequestContext rpc, rpc::ContextOf(*context_));
+  if (request_.ref().empty()) {
+    return absl::InvalidArgumentError("first message must have a reference: invalid argument");
+  }
+  ns_ = rpc.ns;
+  ref_ = request_.ref();
+  total_ = request_.total();
+  expected_ = request_.expected();
+  GANTRY_ASSIGN_OR_RETURN(writer_,
+                          store_.OpenWriter(Scope{rpc.ns, rpc.lease}, ref_, total_, expected_));
+  if (total_ == 0) total_ = writer_->status().total_bytes;
+  if (expected_.empty()) expected_ = writer_->status().expected;
+  return absl::OkStatus();
+}
+
+absl::Status WriteReactor::MergeFields() {
+  if (!request_.ref().empty() && request_.ref() != ref_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ref \"", request_.ref(), "\" differs from the stream's \"", ref_, "\": invalid argument"));
+  }
+  if (request_.total() != 0) {
+    if (total_ != 0 && total_ != request_.total()) {
+      return absl::FailedPreconditionError(absl::StrCat("total ", request_.total(),
+                                                        " differs from the stream's ", total_,
+                                                        ": failed precondition"));
+    }
+    total_ = request_.total();
+  }
+  if (!request_.expected().empty()) {
+    if (!expected_.empty() && expected_ != request_.expected()) {
+      return absl::FailedPreconditionError(absl::StrCat("expected digest ", request_.expected(),
+                                                        " differs from the stream's ", expected_,
+                                                        ": failed precondition"));
+    }
+    expected_ = request_.expected();
+  }
+  if (!request_.labels().empty()) labels_ = rpc::ToLabels(request_.labels());
+  return absl::OkStatus();
+}
+
+absl::Status WriteReactor::Handle() {
+  if (writer_ == nullptr) {
+    GANTRY_RETURN_IF_ERROR(OpenWriter());
+  }
+  GANTRY_RETURN_IF_ERROR(MergeFields());
+  response_.Clear();
+  response_.set_action(request_.action());
+  switch (request_.action()) {
+    case api::STAT:
+      break;
+    case api::WRITE:
+    case api::COMMIT:
+      GANTRY_RETURN_IF_ERROR(WriteAndCommit());
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("action ", static_cast<int>(request_.action()),
+                                                     " is unknown: invalid argument"));
+  }
+  const IngestStatus& status = writer_->status();
+  rpc::ToProto(status.started_at, response_.mutable_started_at());
+  rpc::ToProto(status.updated_at, response_.mutable_updated_at());
+  response_.set_offset(status.offset_bytes);
+  response_.set_total(total_);
+  if (committed_) writer_.reset();
+  return absl::OkStatus();
+}
+
+absl::Status WriteReactor::WriteAndCommit() {
+  const int64_t at = writer_->status().offset_bytes;
+  if (request_.offset() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("offset ", request_.offset(), " is negative: invalid argument"));
+  }
+  if (request_.offset() > 0 && request_.offset() != at) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "write @", request_.offset(), " must occur at current offset ", at, ": out of range"));
+  }
+  if (request_.offset() == 0 && at > 0) GANTRY_RETURN_IF_ERROR(writer_->Reset());
+  if (!request_.data().empty()) GANTRY_RETURN_IF_ERROR(writer_->Write(request_.data()));
+  if (request_.action() != api::COMMIT) return absl::OkStatus();
+
+  GANTRY_ASSIGN_OR_RETURN(const Digest digest, writer_->Commit(total_, expected_, labels_));
+  committed_ = true;
+  response_.set_digest(digest.text());
+  containerd::events::ContentCreate event;
+  event.set_digest(digest.text());
+  event.set_size(writer_->status().offset_bytes);
+  events_.Publish(ns_, "/content/create", event);
+  return absl::OkStatus();
+}
+
+}  // namespace gantry::content
