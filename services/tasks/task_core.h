@@ -92,6 +92,7 @@ struct TaskManager::Core : std::enable_shared_from_this<TaskManager::Core> {
   // task_death.cc
   // Watches the shim's pidfd and connection until it has ended.
   void Watch(const TaskPtr& task);
+  void WatchPidfd(const TaskPtr& task);
   void ShimGone(const TaskPtr& task);
   // Cleans up after a dead shim once, then (or if that is done, at once) calls `then`.
   void Bury(const TaskPtr& task, std::function<void()> then);
@@ -124,6 +125,8 @@ struct TaskManager::Core : std::enable_shared_from_this<TaskManager::Core> {
 
   mutable std::mutex mutex;
   std::map<Key, TaskPtr> tasks;
+  // Those whose shims live, deleted ones too.
+  std::set<TaskPtr> watched;
   // Exits that we announced before their shim's event came, of processes whose records are gone:
   // the late event must not be published again. The oldest are forgotten.
   std::set<std::string> announced;

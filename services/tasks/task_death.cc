@@ -23,34 +23,54 @@ void SignalByPidfd(const UniqueFd& pidfd, int signal) {
 }  // namespace
 
 void TaskManager::Core::Watch(const TaskPtr& task) {
-  const std::weak_ptr<Core> weak = weak_from_this();
-  task->shim->OnClose([weak, task = std::weak_ptr<Task>(task)] {
-    const std::shared_ptr<Core> core = weak.lock();
-    const TaskPtr alive = task.lock();
-    if (core != nullptr && alive != nullptr) core->ShimGone(alive);
+  // Weak both: what is left in the loop when the daemon ends must own nothing.
+  const std::weak_ptr<Core> weak_core = weak_from_this();
+  const std::weak_ptr<Task> weak_task = task;
+  {
+    const std::lock_guard lock(mutex);
+    watched.insert(task);
+  }
+  task->shim->OnClose([weak_core, weak_task] {
+    const std::shared_ptr<Core> core = weak_core.lock();
+    const TaskPtr task = weak_task.lock();
+    if (core != nullptr && task != nullptr) core->ShimGone(task);
   });
-  loop.Post([weak, task] {
-    const std::shared_ptr<Core> core = weak.lock();
-    if (core == nullptr || !task->shim_pidfd.valid()) return;
-    const int fd = task->shim_pidfd.get();
-    const absl::Status added = core->loop.Add(fd, EPOLLIN, [weak, task, fd](uint32_t) {
-      const std::shared_ptr<Core> core = weak.lock();
-      if (core == nullptr) return;
-      core->loop.Remove(fd);
-      {
-        const std::lock_guard lock(core->mutex);
-        task->shim_pidfd.reset();
-      }
-      // Events that the shim sent before its end are in a socket of this same loop, ready by now:
-      // one more round lets them come first.
-      core->loop.Post([core, task] { core->ShimGone(task); });
-    });
-    if (!added.ok()) {
-      LogWarn(
-          "watch a shim",
-          {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(added.message())}});
+  loop.Post([weak_core, weak_task] {
+    const std::shared_ptr<Core> core = weak_core.lock();
+    const TaskPtr task = weak_task.lock();
+    if (core != nullptr && task != nullptr) core->WatchPidfd(task);
+  });
+}
+
+void TaskManager::Core::WatchPidfd(const TaskPtr& task) {
+  const int fd = task->shim_pidfd.get();
+  const std::weak_ptr<Core> weak_core = weak_from_this();
+  const std::weak_ptr<Task> weak_task = task;
+  const absl::Status added = loop.Add(fd, EPOLLIN, [weak_core, weak_task, fd](uint32_t) {
+    const std::shared_ptr<Core> core = weak_core.lock();
+    const TaskPtr task = weak_task.lock();
+    if (core == nullptr || task == nullptr) return;
+    core->loop.Remove(fd);
+    {
+      const std::lock_guard lock(core->mutex);
+      task->shim_pidfd.reset();
     }
+    // Events that the shim sent before its end are in a socket of this same loop, ready by now:
+    // one more round lets them come first.
+    core->loop.Post([weak_core, weak_task] {
+      const std::shared_ptr<Core> core = weak_core.lock();
+      const TaskPtr task = weak_task.lock();
+      if (core == nullptr || task == nullptr) return;
+      core->ShimGone(task);
+      const std::lock_guard lock(core->mutex);
+      core->watched.erase(task);
+    });
   });
+  if (added.ok()) return;
+  LogWarn("watch a shim",
+          {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(added.message())}});
+  const std::lock_guard lock(mutex);
+  watched.erase(task);
 }
 
 void TaskManager::Core::ShimGone(const TaskPtr& task) {
@@ -142,14 +162,13 @@ void TaskManager::Core::Retire(const TaskPtr& task) {
   }
   // The answer does not count: the pidfd tells, and the timer sees to a shim that stays.
   task->shim->Shutdown(task->id, false, [](const absl::Status&) {});
-  loop.Post([core = shared_from_this(), task] {
+  loop.Post([core = shared_from_this(), task = std::weak_ptr<Task>(task)] {
     // The watch of the pidfd keeps the task until the shim has ended.
-    core->loop.After(core->options.shutdown_timeout,
-                     [weak = core->weak_from_this(), task = std::weak_ptr<Task>(task)] {
-                       const std::shared_ptr<Core> core = weak.lock();
-                       const TaskPtr alive = task.lock();
-                       if (core != nullptr && alive != nullptr) core->KillShim(alive);
-                     });
+    core->loop.After(core->options.shutdown_timeout, [weak = core->weak_from_this(), task] {
+      const std::shared_ptr<Core> core = weak.lock();
+      const TaskPtr alive = task.lock();
+      if (core != nullptr && alive != nullptr) core->KillShim(alive);
+    });
   });
 }
 

@@ -132,8 +132,8 @@ void TaskManager::DeleteProcess(const std::string& ns, const std::string& id,
         absl::StrCat("delete process of task ", id, ": exec id is empty")));
   }
   // Takes the exec out of the record, if `answer` allows, and answers.
-  const auto finish = [core = core_, exec_id, done = std::move(done)](
-                          const Core::TaskPtr& task, absl::StatusOr<tasks::Exit> answer) {
+  const auto finish = [core = core_, exec_id, done](const Core::TaskPtr& task,
+                                                    absl::StatusOr<tasks::Exit> answer) {
     std::vector<std::function<void()>> answers;
     std::vector<ProcessExit> events;
     {

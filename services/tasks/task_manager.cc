@@ -101,12 +101,16 @@ TaskManager::TaskManager(EventLoop& loop, Executor& executor, ShimLauncher& laun
 }
 
 TaskManager::~TaskManager() {
-  // Shims hold their connections open for as long as a task does, and tasks may be held by
-  // callbacks of the loop: letting the map go breaks the circle. The shims themselves live on.
+  // Letting go of the tasks closes their connections; the shims themselves live on. Callbacks that
+  // are still under way hold the core and find it empty.
   std::map<Core::Key, Core::TaskPtr> tasks;
-  const std::lock_guard lock(core_->mutex);
-  tasks.swap(core_->tasks);
-  for (auto& [key, task] : tasks) task->retired = true;
+  std::set<Core::TaskPtr> watched;
+  {
+    const std::lock_guard lock(core_->mutex);
+    tasks.swap(core_->tasks);
+    watched.swap(core_->watched);
+    for (const Core::TaskPtr& task : watched) task->retired = true;
+  }
 }
 
 absl::Status TaskManager::Restore() { return core_->Restore(); }
