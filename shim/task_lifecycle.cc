@@ -41,6 +41,7 @@ absl::Status TaskService::MakeContainer(const task::CreateTaskRequest& request, 
                                      {mount.options().begin(), mount.options().end()}});
   }
   GANTRY_ASSIGN_OR_RETURN(init.io, ProcessIo::Open(loop_, init.names));
+  options.seccomp = &seccomp_;
   options.stdio = init.io->child_ends();
   cgroups_path_ = options.spec.linux_.cgroups_path;
   const runtime::LinuxNamespace* pid_ns =

@@ -21,6 +21,9 @@
 namespace gantry::shim {
 namespace {
 
+// Shared by all shims of the host: most containers have one and the same profile.
+constexpr char kSeccompCacheDir[] = "/run/gantry/seccomp";
+
 absl::StatusOr<std::string> Empty() { return std::string(); }
 
 template <typename Message>
@@ -37,7 +40,10 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* to) {
 }  // namespace
 
 TaskService::TaskService(EventLoop& loop, EventQueue& events, std::function<void()> on_shutdown)
-    : loop_(loop), events_(events), on_shutdown_(std::move(on_shutdown)) {}
+    : loop_(loop),
+      events_(events),
+      on_shutdown_(std::move(on_shutdown)),
+      seccomp_(kSeccompCacheDir) {}
 
 TaskService::~TaskService() {
   if (oom_fd_.valid()) loop_.Remove(oom_fd_.get());
@@ -190,7 +196,7 @@ void TaskService::Start(const task::StartRequest& request, Reply reply) {
       const absl::StatusCode code = started.code() == absl::StatusCode::kUnimplemented
                                         ? started.code()
                                         : absl::StatusCode::kUnknown;
-      return reply(WithCode(Annotate(started, "OCI runtime exec failed: exec failed"), code));
+      return reply(WithCode(Annotate(started, "OCI runtime exec failed"), code));
     }
     containerd::events::TaskExecStarted event;
     event.set_container_id(id_);

@@ -89,6 +89,7 @@ class TaskService {
   EventLoop& loop_;
   EventQueue& events_;
   std::function<void()> on_shutdown_;
+  runtime::SeccompCache seccomp_;
   std::string id_;
   std::string bundle_;
   std::string cgroups_path_;
