@@ -157,6 +157,7 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   const std::string root = RootPath(options);
   if (!options.rootfs_mounts.empty()) GANTRY_RETURN_IF_ERROR(MakeDirectories(root, 0711));
   GANTRY_RETURN_IF_ERROR(PlanRootfs(options, root, cgroups_path, &plan));
+  PlanNullStdio(spec.process, options.stdio, &plan);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(spec.process, state->seccomp, /*is_init=*/true, &plan));
   plan.SetWaitForStart(true);
 
@@ -215,6 +216,9 @@ absl::Status Container::Start() {
 }
 
 absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio& stdio) {
+  // It would be frozen with the others before it could report anything.
+  GANTRY_ASSIGN_OR_RETURN(const bool frozen, state_->cgroup->Frozen());
+  if (frozen) return absl::FailedPreconditionError("cannot exec in a paused container");
   PlanBuilder plan;
   SpawnOptions spawn;
   int join = 0;
@@ -234,6 +238,7 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   plan.Add(SetNamespace, "join the namespaces of container", state_->id,
            SetNamespaceArgs{state_->init.pidfd.get(), join});
   if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
+  PlanNullStdio(process, stdio, &plan);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(process, state_->seccomp, /*is_init=*/false, &plan));
   if (const std::optional<int> fd = state_->cgroup->UnifiedDirFd()) spawn.cgroup_fd = *fd;
   spawn.before_go = [this](pid_t pid) {
@@ -245,7 +250,13 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   return ChildProcess{child->pid, std::move(child->pidfd), std::move(child->console)};
 }
 
-absl::Status Container::Kill(int signal) { return SendSignal(state_->init.pidfd, signal); }
+absl::Status Container::Kill(int signal) {
+  GANTRY_RETURN_IF_ERROR(SendSignal(state_->init.pidfd, signal));
+  if (signal != SIGKILL) return absl::OkStatus();
+  // The freezer of cgroup v1 keeps even SIGKILL waiting.
+  const absl::StatusOr<bool> frozen = state_->cgroup->Frozen();
+  return frozen.ok() && *frozen ? state_->cgroup->Thaw() : absl::OkStatus();
+}
 absl::Status Container::KillAll(int signal) { return state_->cgroup->KillAll(signal); }
 absl::Status Container::Pause() { return state_->cgroup->Freeze(); }
 absl::Status Container::Resume() { return state_->cgroup->Thaw(); }

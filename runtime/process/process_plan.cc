@@ -144,6 +144,15 @@ absl::Status PlanStdio(const Process& process, const Stdio& stdio, PlanBuilder* 
   return absl::OkStatus();
 }
 
+void PlanNullStdio(const Process& process, const Stdio& stdio, PlanBuilder* plan) {
+  if (process.terminal || (stdio.in >= 0 && stdio.out >= 0 && stdio.err >= 0)) return;
+  StdioArgs args{};
+  args.source[0] = stdio.in;
+  args.source[1] = stdio.out;
+  args.source[2] = stdio.err;
+  plan->Add(ReopenNull, "open", "/dev/null", args);
+}
+
 void PlanOomScore(int score, PlanBuilder* plan) {
   const std::string text = std::to_string(score);
   plan->Add(WriteProc, "set oom_score_adj to", text,

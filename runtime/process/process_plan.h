@@ -16,6 +16,9 @@ namespace gantry::runtime {
 // duplicated upward.
 absl::Status PlanStdio(const Process& process, const Stdio& stdio, PlanBuilder* plan);
 
+// The rest of it, once the container's root is entered.
+void PlanNullStdio(const Process& process, const Stdio& stdio, PlanBuilder* plan);
+
 // Once the container's root is entered: terminal, limits, security, user, working directory. Ends
 // with what execve needs. `seccomp` may be null. Errors: InvalidArgument, Unimplemented.
 absl::Status PlanIdentity(const Process& process, std::shared_ptr<const SeccompProgram> seccomp,

@@ -1,6 +1,7 @@
 #include <sys/mount.h>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/errors.h"
 #include "base/file.h"
@@ -31,6 +32,18 @@ absl::StatusOr<std::vector<Hierarchy>> Hierarchies() {
     // A part of a hierarchy bound somewhere else is not where the host keeps it.
     if (left[3] != "/") continue;
     found.push_back(Hierarchy{std::string(left[4]), std::string(right[2]), right[0] == "cgroup2"});
+  }
+  return found;
+}
+
+// Where this process is, by the controllers of the hierarchy ("cpu,cpuacct", "" for v2): a relative
+// linux.cgroupsPath begins there.
+absl::StatusOr<std::map<std::string, std::string>> OwnCgroups() {
+  GANTRY_ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/cgroup"));
+  std::map<std::string, std::string> found;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));
+    if (parts.size() == 3) found[parts[1]] = parts[2];
   }
   return found;
 }
@@ -79,13 +92,21 @@ absl::Status PlanCgroupMount(const SpecMount& mount, const std::string& cgroups_
   const MountOptions options = ParseMountOptions(mount.options);
   const std::string target = CleanPath(mount.destination);
   GANTRY_ASSIGN_OR_RETURN(const std::vector<Hierarchy> hierarchies, Hierarchies());
-  const std::string own = JoinPath("/", cgroups_path);
+  std::map<std::string, std::string> begins;
+  if (cgroups_path.empty() || cgroups_path[0] != '/') {
+    GANTRY_ASSIGN_OR_RETURN(begins, OwnCgroups());
+  }
+  const auto place_of = [&](const Hierarchy& hierarchy, const std::string& controllers) {
+    // Cleaned before it is joined, so that ".." ends at the root.
+    return JoinPath(hierarchy.directory,
+                    CleanPath(absl::StrCat("/", begins[controllers], "/", cgroups_path)));
+  };
   for (const Hierarchy& hierarchy : hierarchies) {
     if (!hierarchy.unified || hierarchy.directory != "/sys/fs/cgroup") continue;
     if (own_namespace) {
       AddFileSystem("cgroup2", {}, target, options.attr_set, plan);
     } else {
-      AddBind(JoinPath(hierarchy.directory, own), target, options, plan);
+      AddBind(place_of(hierarchy, ""), target, options, plan);
     }
     return absl::OkStatus();
   }
@@ -106,7 +127,7 @@ absl::Status PlanCgroupMount(const SpecMount& mount, const std::string& cgroups_
       }
       AddFileSystem("cgroup", fs_options, place, options.attr_set, plan);
     } else {
-      AddBind(JoinPath(hierarchy.directory, own), place, options, plan);
+      AddBind(place_of(hierarchy, absl::StrJoin(controllers, ",")), place, options, plan);
     }
     // "cpu" and "cpuacct" beside "cpu,cpuacct".
     if (controllers.size() < 2) continue;

@@ -110,12 +110,10 @@ absl::Status PlanRootMount(const Mount& mount, const std::string& root, PlanBuil
   const MountOptions options = ParseMountOptions(mount.options);
   MountArgs args{};
   Take(options, &args);
-  args.target = plan->Text(mount.target.empty() ? root : JoinPath(root, mount.target));
-  args.on_host = true;
-  if (!mount.target.empty() && absl::StrContains(mount.target, "..")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rootfs: target leaves the root: \"", mount.target, "\""));
-  }
+  // Within the root, links of the image are resolved as everywhere in it.
+  args.on_host = mount.target.empty();
+  const std::string target = args.on_host ? root : CleanPath(absl::StrCat("/", mount.target));
+  args.target = plan->Text(target);
   if (options.bind || mount.type == "bind") {
     if (mount.source.empty() || mount.source[0] != '/') {
       return absl::InvalidArgumentError(
@@ -135,7 +133,7 @@ absl::Status PlanRootMount(const Mount& mount, const std::string& root, PlanBuil
       SetFsOptions(given, &args, plan);
     }
   }
-  plan->Add(MountOne, absl::StrCat("mount ", mount.type, " on"), root, args);
+  plan->Add(MountOne, absl::StrCat("mount ", mount.type, " on"), target, args);
   return absl::OkStatus();
 }
 

@@ -129,9 +129,12 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
     plan->Add(BindRootOnItself, "bind the root", root, PathArgs{root_text});
   }
   for (const Mount& mount : options.rootfs_mounts) {
-    GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, plan));
+    if (mount.target.empty()) GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, plan));
   }
   plan->Add(OpenRoot, "open the root", root, PathArgs{root_text});
+  for (const Mount& mount : options.rootfs_mounts) {
+    if (!mount.target.empty()) GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, plan));
+  }
   const bool own_cgroups = spec.linux_.FindNamespace(NamespaceType::kCgroup) != nullptr;
   for (const SpecMount& mount : spec.mounts) {
     if (mount.type == "cgroup") {

@@ -15,8 +15,8 @@ namespace gantry::runtime {
 absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
                         const std::string& cgroups_path, PlanBuilder* plan);
 
-// The mount of one file system or bind on `target` in the root; for tests, and the parts of
-// PlanRootfs.
+// Its parts: a mount of the spec's, one of the snapshotter's (on `root`, or with a target within it
+// once that is open), and the cgroup tree.
 absl::Status PlanMount(const SpecMount& mount, const std::string& bundle, PlanBuilder* plan);
 absl::Status PlanRootMount(const Mount& mount, const std::string& root, PlanBuilder* plan);
 absl::Status PlanCgroupMount(const SpecMount& mount, const std::string& cgroups_path,

@@ -187,11 +187,11 @@ int MaskPath(Child& child, const Step& step) noexcept {
     return ::syscall(SYS_move_mount, tree.get(), "", target.get(), "", kOntoFd) == 0 ? 0 : errno;
   }
   if (child.masked_dir < 0) {
-    const FsOption options[] = {{"nr_blocks", "1"}, {"ro", nullptr}};
+    const FsOption options[] = {{"source", "tmpfs"}, {"nr_blocks", "1"}, {"ro", nullptr}};
     MountArgs args{};
     args.type = "tmpfs";
     args.options = options;
-    args.option_count = 2;
+    args.option_count = 3;
     args.attr_set = MOUNT_ATTR_RDONLY;
     const int empty = MakeFileSystem(child, args);
     if (empty < 0) return errno;

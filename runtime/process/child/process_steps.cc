@@ -179,6 +179,21 @@ int SetStdio(Child&, const Step& step) noexcept {
   return 0;
 }
 
+int ReopenNull(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const StdioArgs*>(step.data);
+  if (args.source[0] >= 0 && args.source[1] >= 0 && args.source[2] >= 0) return 0;
+  const int null = ::open("/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (null < 0) return 0;
+  struct stat status;
+  const bool genuine =
+      ::fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+  for (int i = 0; i < 3 && genuine; ++i) {
+    if (args.source[i] < 0 && ::dup2(null, i) < 0) return errno;
+  }
+  ::close(null);
+  return 0;
+}
+
 int OpenTerminal(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const TerminalArgs*>(step.data);
   const int master = OpenMaster();

@@ -53,6 +53,8 @@ struct StdioArgs {
   gid_t gid;
 };
 int SetStdio(Child&, const Step&) noexcept;
+// Once the root is entered: the host's /dev/null gives way to the container's, where that is one.
+int ReopenNull(Child&, const Step&) noexcept;  // StdioArgs
 
 struct TerminalArgs {
   uint16_t height, width;  // 0, 0: leave

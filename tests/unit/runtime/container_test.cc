@@ -269,6 +269,24 @@ TEST_F(ContainerTest, RunsFromAnOverlayOfSixtyLayers) {
   EXPECT_NE(::stat((bundle_->path() + "/merged/bin").c_str(), &status), 0) << "mounted on the host";
 }
 
+TEST_F(ContainerTest, ARootMountWithATargetStaysInTheRoot) {
+  const std::string extra = bundle_->path() + "/extra";
+  ASSERT_EQ(MakeDirectories(extra), absl::OkStatus());
+  ASSERT_EQ(WriteFileAtomic(extra + "/f", "here\n", 0644, Durability::kNotDurable),
+            absl::OkStatus());
+  ASSERT_EQ(::symlink("/etc", (bundle_->root() + "/link").c_str()), 0);
+  Spec spec = Shell("cat /etc/more/f");
+  spec.root.path = "merged";
+  CreateOptions options = OptionsFor(*bundle_, std::move(spec));
+  options.rootfs_mounts.push_back(Mount{"bind", bundle_->root(), "", {"rbind", "rw"}});
+  options.rootfs_mounts.push_back(Mount{"bind", extra, "link/more", {"rbind", "ro"}});
+  const absl::StatusOr<RunResult> result = RunContainer(std::move(options));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->output, "here\n");
+  struct stat status;
+  EXPECT_NE(::stat("/etc/more", &status), 0);
+}
+
 TEST_F(ContainerTest, ATerminalIsTheContainersFirst) {
   Spec spec = Shell("tty; test -c /dev/console && echo console");
   spec.process.terminal = true;
