@@ -86,7 +86,8 @@ int MakeFileSystem(Child& child, const MountArgs& args) noexcept {
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
     const int error = errno;
     KernelWords(child, context.get());
-    errno = error;
+    // Before 6.5 overlay looked at its options only now.
+    errno = args.legacy_data != nullptr && error == EINVAL ? ENOPROTOOPT : error;
     return -1;
   }
   return static_cast<int>(::syscall(SYS_fsmount, context.get(), 1 /* FSMOUNT_CLOEXEC */,
