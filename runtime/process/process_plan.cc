@@ -213,7 +213,7 @@ absl::Status PlanIdentity(const Process& process, std::shared_ptr<const SeccompP
   plan->Add(EnterCwd, "enter the working directory", process.cwd, CwdArgs{cwd, false});
   plan->Add(SetCapabilities, "set the", "capabilities", identity);
   plan->Add(SetUmask, "set the", "umask", UmaskArgs{process.user.umask.value_or(0022)});
-  plan->Add(CloseOnExec, "close", "the runtime's descriptors");
+  plan->Add(CloseDescriptors, "close", "the runtime's descriptors");
   return absl::OkStatus();
 }
 

@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -181,8 +180,10 @@ int FindHome(Child&, const Step& step) noexcept {
   return 0;
 }
 
-int CloseOnExec(Child&, const Step&) noexcept {
-  return ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 ? 0 : errno;
+int CloseDescriptors(Child& child, const Step&) noexcept {
+  const auto socket = static_cast<unsigned>(child.plan->socket);
+  if (socket > 3 && ::syscall(SYS_close_range, 3, socket - 1, 0) != 0) return errno;
+  return ::syscall(SYS_close_range, socket + 1, ~0U, 0) == 0 ? 0 : errno;
 }
 
 }  // namespace gantry::runtime

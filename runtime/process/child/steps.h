@@ -119,8 +119,9 @@ struct UnshareArgs {
 };
 int Unshare(Child&, const Step&) noexcept;
 
-// Sets close-on-exec on everything above 2.
-int CloseOnExec(Child&, const Step&) noexcept;
+// Closes everything above 2 but the child's socket: the process may wait long for its start, and
+// one with CAP_SYS_PTRACE in a shared pid namespace could take what it finds here.
+int CloseDescriptors(Child&, const Step&) noexcept;
 
 // --- Mounts (mount_steps.cc, device_steps.cc)
 

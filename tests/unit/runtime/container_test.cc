@@ -210,6 +210,17 @@ TEST_F(ContainerTest, NoDescriptorOfTheHostIsOpenInside) {
   EXPECT_EQ(Output("ls /proc/self/fd | sort -n | wc -l"), "4\n");  // 0, 1, 2 and ls's own
 }
 
+TEST_F(ContainerTest, AContainerThatWaitsForItsStartHoldsNothingOfTheHost) {
+  absl::StatusOr<std::unique_ptr<Container>> container =
+      Container::Create(OptionsFor(*bundle_, Shell("true")));
+  ASSERT_TRUE(container.ok()) << container.status();
+  const absl::StatusOr<std::vector<std::string>> open =
+      ListDirectory(absl::StrCat("/proc/", (*container)->pid(), "/fd"));
+  ASSERT_TRUE(open.ok()) << open.status();
+  EXPECT_EQ(open->size(), 4u);  // 0, 1, 2 and the socket on which it waits
+  End(**container);
+}
+
 TEST_F(ContainerTest, LinksInTheImageDoNotLeadMountsOut) {
   const std::string outside = bundle_->path() + "/outside";
   ASSERT_EQ(MakeDirectories(outside), absl::OkStatus());
