@@ -1,0 +1,38 @@
+#include "runtime/cgroup/cgroup.h"
+
+#include "base/errors.h"
+#include "base/path.h"
+#include "runtime/cgroup/cgroup_v1.h"
+
+namespace gantry::runtime {
+namespace {
+
+absl::Status CheckPath(absl::string_view cgroups_path) {
+  if (CleanPath(absl::StrCat("/", cgroups_path)) != "/") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("linux.cgroupsPath \"", cgroups_path, "\" names the root of the hierarchy"));
+}
+
+absl::Status CheckLayout(const CgroupLayout& layout) {
+  if (!layout.v1.empty()) return absl::OkStatus();
+  return absl::UnimplementedError("this host has cgroup v2 alone, which is not supported yet");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view cgroups_path,
+                                                       const LinuxResources& resources) {
+  GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, HostCgroupLayout());
+  GANTRY_RETURN_IF_ERROR(CheckLayout(*layout));
+  return CgroupV1::Create(*layout, cgroups_path, resources);
+}
+
+absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(absl::string_view cgroups_path) {
+  GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, HostCgroupLayout());
+  GANTRY_RETURN_IF_ERROR(CheckLayout(*layout));
+  return CgroupV1::Open(*layout, cgroups_path);
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,91 @@
+#ifndef GANTRY_RUNTIME_CGROUP_CGROUP_H_
+#define GANTRY_RUNTIME_CGROUP_CGROUP_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/unique_fd.h"
+#include "runtime/cgroup/stats.h"
+#include "runtime/spec/resources.h"
+
+namespace gantry::runtime {
+
+// One container's cgroup in every hierarchy of the host: cgroup v1, v1 with a v2 tree beside it
+// ("hybrid"), or v2 alone. Hides which. The host's layout is read once in a process's life.
+//
+// Thread-compatible. The object owns descriptors, not the directories: they stay until Remove.
+// Source: OCI runtime-spec 1.2, config-linux.md "Control groups"; Linux admin-guide/cgroup-v1 and
+// cgroup-v2.rst.
+class Cgroup {
+ public:
+  virtual ~Cgroup() = default;
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+
+  // Makes the directories and writes the limits. `cgroups_path` is the spec's linux.cgroupsPath: an
+  // absolute one begins at the root of each hierarchy, a relative one below this process's own
+  // cgroup; ".." is resolved by text and cannot leave the root. Parents that are missing are made.
+  // On an error everything that was made is removed again.
+  // Errors: InvalidArgument naming the field if the path is empty or the root, or if the kernel
+  // refuses a value; Unimplemented if a limit needs a controller that the host does not have;
+  // FailedPrecondition if the cgroup exists and holds processes.
+  static absl::StatusOr<std::unique_ptr<Cgroup>> Create(absl::string_view cgroups_path,
+                                                        const LinuxResources& resources);
+
+  // The cgroup that Create made before, perhaps by another process. Errors: NotFound if it is in no
+  // hierarchy.
+  static absl::StatusOr<std::unique_ptr<Cgroup>> Open(absl::string_view cgroups_path);
+
+  // Moves a process (all its threads) in. Errors: NotFound if it is gone.
+  virtual absl::Status AddProcess(pid_t pid) = 0;
+
+  // v2: the directory, for clone3(2)'s CLONE_INTO_CGROUP. Borrowed. Absent on v1 and hybrid.
+  [[nodiscard]] virtual std::optional<int> UnifiedDirFd() const = 0;
+
+  // Changes limits; absent fields are left alone. Fields are written in an order that the kernel
+  // accepts; an error may leave the earlier ones changed.
+  virtual absl::Status Apply(const LinuxResources& resources) = 0;
+
+  // Both return when the kernel says that every process has stopped or runs again.
+  virtual absl::Status Freeze() = 0;
+  virtual absl::Status Thaw() = 0;
+  // True as soon as a freeze was asked for.
+  [[nodiscard]] virtual absl::StatusOr<bool> Frozen() const = 0;
+
+  // Of the cgroup and of those below it, ascending.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<pid_t>> Pids() const = 0;
+
+  // Sends `signal` to every process by pidfd, again until no new one appears (SIGKILL), and thaws
+  // what was frozen so that SIGKILL takes effect. Does not wait for them to be reaped.
+  virtual absl::Status KillAll(int signal) = 0;
+
+  [[nodiscard]] virtual absl::StatusOr<CgroupStats> Stats() const = 0;
+
+  // How many processes the kernel's OOM killer ended here since the cgroup was made. 0 without a
+  // memory controller.
+  [[nodiscard]] virtual absl::StatusOr<uint64_t> OomKills() const = 0;
+
+  // A descriptor that becomes readable when an OOM may have happened: an eventfd (v1) or an inotify
+  // instance (v2). Read it empty, then compare OomKills(). It also fires when the cgroup is
+  // removed. Errors: Unimplemented without a memory controller.
+  [[nodiscard]] virtual absl::StatusOr<UniqueFd> OomEventFd() const = 0;
+
+  // Removes the cgroup and those that the container made below it; parents stay. Kills nothing, and
+  // waits a bounded time for processes that are already dying. Absent is OK.
+  // Errors: FailedPrecondition if processes are still in it.
+  virtual absl::Status Remove() = 0;
+
+ protected:
+  Cgroup() = default;
+};
+
+}  // namespace gantry::runtime
+
+#endif  // GANTRY_RUNTIME_CGROUP_CGROUP_H_

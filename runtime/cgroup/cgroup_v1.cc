@@ -1,0 +1,255 @@
+#include "runtime/cgroup/cgroup_v1.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+#include "base/file.h"
+
+namespace gantry::runtime {
+namespace {
+
+// How long Remove and Freeze wait for the kernel to be done with processes that are dying or
+// stopping.
+constexpr absl::Duration kSettle = absl::Seconds(10);
+
+// Waits a moment that grows; for states that v1 tells by no event.
+class Backoff {
+ public:
+  explicit Backoff(absl::Duration limit) : deadline_(absl::Now() + limit) {}
+  // False once the limit has passed.
+  bool Wait() {
+    if (absl::Now() > deadline_) return false;
+    ::poll(nullptr, 0, milliseconds_);
+    if (milliseconds_ < 16) milliseconds_ *= 2;
+    return true;
+  }
+
+ private:
+  const absl::Time deadline_;
+  int milliseconds_ = 1;
+};
+
+// cpus and mems are empty in a new cpuset and nothing can be put into it then: each level takes its
+// parent's.
+absl::Status InheritCpuset(const Hierarchy& hierarchy, const std::string& directory) {
+  for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+    std::vector<std::string> missing;
+    std::string at = directory;
+    std::string value;
+    while (value.empty()) {
+      GANTRY_ASSIGN_OR_RETURN(const std::string text, ReadFile(absl::StrCat(at, "/", file)));
+      value = std::string(absl::StripAsciiWhitespace(text));
+      if (!value.empty() || at == hierarchy.mount_point) break;
+      missing.push_back(at);
+      at = at.substr(0, at.rfind('/'));
+    }
+    for (auto level = missing.rbegin(); level != missing.rend(); ++level) {
+      GANTRY_RETURN_IF_ERROR(WriteExisting(absl::StrCat(*level, "/", file), value));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Has(const Hierarchy& hierarchy, absl::string_view controller) {
+  for (const std::string& one : hierarchy.controllers) {
+    if (one == controller) return true;
+  }
+  return false;
+}
+
+// Every place that the container has a directory in: v1's hierarchies and, on a hybrid host, the v2
+// tree.
+std::vector<Hierarchy> Places(const CgroupLayout& layout) {
+  std::vector<Hierarchy> places = layout.v1;
+  if (!layout.unified_mount.empty()) {
+    places.push_back(Hierarchy{{"unified"}, layout.unified_mount, layout.unified_own_path});
+  }
+  return places;
+}
+
+}  // namespace
+
+const CgroupDir* CgroupDirs::Find(absl::string_view controller) const {
+  for (const ControllerDir& one : all_) {
+    for (const std::string& has : one.controllers) {
+      if (has == controller) return &one.dir;
+    }
+  }
+  return nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<Cgroup>> CgroupV1::Create(const CgroupLayout& layout,
+                                                         absl::string_view cgroups_path,
+                                                         const LinuxResources& resources) {
+  std::vector<ControllerDir> made;
+  const absl::Status status = [&]() -> absl::Status {
+    for (const Hierarchy& place : Places(layout)) {
+      const std::string path = CgroupDirectory(place.mount_point, place.own_path, cgroups_path);
+      bool is_new = false;
+      GANTRY_ASSIGN_OR_RETURN(CgroupDir dir, CgroupDir::Make(path, &is_new));
+      if (!is_new) {
+        std::set<pid_t> pids;
+        GANTRY_RETURN_IF_ERROR(dir.CollectPids(&pids));
+        if (!pids.empty()) {
+          return absl::FailedPreconditionError(
+              absl::StrCat("cgroup ", path, " exists and holds processes"));
+        }
+      }
+      made.push_back(ControllerDir{place.controllers, std::move(dir)});
+      if (Has(place, "cpuset")) GANTRY_RETURN_IF_ERROR(InheritCpuset(place, path));
+    }
+    return absl::OkStatus();
+  }();
+  std::unique_ptr<CgroupV1> cgroup(new CgroupV1(CgroupDirs(std::move(made))));
+  const absl::Status applied = status.ok() ? ApplyResourcesV1(cgroup->dirs_, resources) : status;
+  if (!applied.ok()) {
+    for (const ControllerDir& one : cgroup->dirs_.all()) one.dir.Remove().IgnoreError();
+    return applied;
+  }
+  return cgroup;
+}
+
+absl::StatusOr<std::unique_ptr<Cgroup>> CgroupV1::Open(const CgroupLayout& layout,
+                                                       absl::string_view cgroups_path) {
+  std::vector<ControllerDir> found;
+  for (const Hierarchy& place : Places(layout)) {
+    absl::StatusOr<CgroupDir> dir =
+        CgroupDir::Open(CgroupDirectory(place.mount_point, place.own_path, cgroups_path));
+    if (dir.ok()) {
+      found.push_back(ControllerDir{place.controllers, *std::move(dir)});
+    } else if (!absl::IsNotFound(dir.status())) {
+      return dir.status();
+    }
+  }
+  if (found.empty())
+    return absl::NotFoundError(absl::StrCat("cgroup ", cgroups_path, " is in no hierarchy"));
+  return std::unique_ptr<Cgroup>(new CgroupV1(CgroupDirs(std::move(found))));
+}
+
+absl::Status CgroupV1::AddProcess(pid_t pid) {
+  const std::string text = absl::StrCat(pid);
+  for (const ControllerDir& one : dirs_.all()) {
+    GANTRY_RETURN_IF_ERROR(one.dir.Write("cgroup.procs", text));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CgroupV1::Apply(const LinuxResources& resources) {
+  return ApplyResourcesV1(dirs_, resources);
+}
+
+absl::Status CgroupV1::WaitForState(absl::string_view state) const {
+  const CgroupDir* const freezer = dirs_.Find("freezer");
+  if (freezer == nullptr) return absl::UnimplementedError("this host has no freezer controller");
+  Backoff backoff(kSettle);
+  do {
+    // Written again each time: a process that was forked meanwhile can hold the state at FREEZING.
+    GANTRY_RETURN_IF_ERROR(freezer->Write("freezer.state", state));
+    GANTRY_ASSIGN_OR_RETURN(const std::string now, freezer->Read("freezer.state"));
+    if (absl::StripAsciiWhitespace(now) == state) return absl::OkStatus();
+  } while (backoff.Wait());
+  return absl::UnavailableError(
+      absl::StrCat("cgroup ", freezer->path(), " does not become ", state));
+}
+
+absl::Status CgroupV1::Freeze() {
+  const absl::Status status = WaitForState("FROZEN");
+  // Half frozen is worse than running.
+  if (!status.ok()) Thaw().IgnoreError();
+  return status;
+}
+
+absl::Status CgroupV1::Thaw() { return WaitForState("THAWED"); }
+
+absl::StatusOr<bool> CgroupV1::Frozen() const {
+  const CgroupDir* const freezer = dirs_.Find("freezer");
+  if (freezer == nullptr) return false;
+  GANTRY_ASSIGN_OR_RETURN(const std::string state, freezer->Read("freezer.state"));
+  return absl::StripAsciiWhitespace(state) != "THAWED";
+}
+
+absl::StatusOr<std::vector<pid_t>> CgroupV1::Pids() const {
+  // One hierarchy is enough, all hold the same; devices is everywhere and nothing else manages it.
+  const CgroupDir* dir = dirs_.Find("devices");
+  if (dir == nullptr) dir = &dirs_.all().front().dir;
+  std::set<pid_t> pids;
+  GANTRY_RETURN_IF_ERROR(dir->CollectPids(&pids));
+  return std::vector<pid_t>(pids.begin(), pids.end());
+}
+
+absl::Status CgroupV1::KillAll(int signal) {
+  std::set<pid_t> told;
+  for (bool more = true; more;) {
+    more = false;
+    std::set<pid_t> pids;
+    for (const ControllerDir& one : dirs_.all()) GANTRY_RETURN_IF_ERROR(one.dir.CollectPids(&pids));
+    for (const pid_t pid : pids) {
+      if (!told.insert(pid).second) continue;
+      more = signal == SIGKILL;
+      const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+      if (!pidfd.valid()) continue;  // gone
+      // The number may be another's by now: only a process that is still in here gets the signal.
+      std::set<pid_t> still;
+      GANTRY_RETURN_IF_ERROR(dirs_.all().front().dir.CollectPids(&still));
+      if (still.count(pid) == 0) continue;
+      if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) != 0 &&
+          errno != ESRCH) {
+        return ErrnoError(errno, absl::StrCat("signal process ", pid));
+      }
+    }
+  }
+  if (signal != SIGKILL) return absl::OkStatus();
+  const absl::StatusOr<bool> frozen = Frozen();
+  return frozen.ok() && *frozen ? Thaw() : absl::OkStatus();
+}
+
+absl::StatusOr<CgroupStats> CgroupV1::Stats() const {
+  CgroupStats stats;
+  stats.version = CgroupVersion::kV1;
+  GANTRY_ASSIGN_OR_RETURN(stats.v1, ReadStatsV1(dirs_));
+  return stats;
+}
+
+absl::StatusOr<uint64_t> CgroupV1::OomKills() const {
+  const CgroupDir* const memory = dirs_.Find("memory");
+  if (memory == nullptr) return 0;
+  GANTRY_ASSIGN_OR_RETURN(const OomControlV1 control, ReadOomControlV1(*memory));
+  return control.oom_kill;
+}
+
+absl::StatusOr<UniqueFd> CgroupV1::OomEventFd() const {
+  const CgroupDir* const memory = dirs_.Find("memory");
+  if (memory == nullptr) return absl::UnimplementedError("this host has no memory controller");
+  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event.valid()) return ErrnoError(errno, "create an eventfd");
+  GANTRY_ASSIGN_OR_RETURN(const UniqueFd control,
+                          OpenFileAt(memory->fd(), "memory.oom_control", O_RDONLY));
+  GANTRY_RETURN_IF_ERROR(
+      memory->Write("cgroup.event_control", absl::StrCat(event.get(), " ", control.get())));
+  return event;
+}
+
+absl::Status CgroupV1::Remove() {
+  Backoff backoff(kSettle);
+  for (;;) {
+    absl::Status busy;
+    for (const ControllerDir& one : dirs_.all()) {
+      const absl::Status status = one.dir.Remove();
+      if (status.ok()) continue;
+      if (ErrnoOf(status) != EBUSY && ErrnoOf(status) != ENOTEMPTY) return status;
+      busy = status;
+    }
+    if (busy.ok()) return busy;
+    // Passes when the processes in it are only dying.
+    if (!backoff.Wait()) return busy;
+  }
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,48 @@
+#ifndef GANTRY_RUNTIME_CGROUP_DIRECTORY_H_
+#define GANTRY_RUNTIME_CGROUP_DIRECTORY_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/unique_fd.h"
+
+namespace gantry::runtime {
+
+// One cgroup's directory in one hierarchy, held open. Its files are reached through the descriptor.
+class CgroupDir {
+ public:
+  // Makes the directory and its missing parents. `made` tells whether it was not there before.
+  static absl::StatusOr<CgroupDir> Make(const std::string& path, bool* made);
+  // Errors: NotFound.
+  static absl::StatusOr<CgroupDir> Open(const std::string& path);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] bool Has(const char* file) const;
+  absl::Status Write(const char* file, absl::string_view value) const;
+  // The whole file. Errors: NotFound where the kernel has no such file.
+  absl::StatusOr<std::string> Read(const char* file) const;
+  // A file that holds one number; "max" is UINT64_MAX.
+  absl::StatusOr<uint64_t> ReadNumber(const char* file) const;
+
+  // Processes of this cgroup and of those below it.
+  absl::Status CollectPids(std::set<pid_t>* pids) const;
+  // Removes it and what is below it, deepest first. Absent is OK. Errors: FailedPrecondition
+  // (EBUSY) while a process is left in it.
+  absl::Status Remove() const;
+
+ private:
+  CgroupDir(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  std::string path_;
+  UniqueFd fd_;
+};
+
+}  // namespace gantry::runtime
+
+#endif  // GANTRY_RUNTIME_CGROUP_DIRECTORY_H_

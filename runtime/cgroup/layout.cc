@@ -1,0 +1,97 @@
+#include "runtime/cgroup/layout.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_split.h"
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/path.h"
+
+namespace gantry::runtime {
+namespace {
+
+// Mount options of a cgroup file system that are not controllers.
+bool IsController(absl::string_view option) {
+  for (const absl::string_view known :
+       {"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "misc",
+        "net_cls", "net_prio", "perf_event", "pids", "rdma"}) {
+    if (option == known) return true;
+  }
+  return option.substr(0, 5) == "name=";
+}
+
+// Controllers (or "" for the v2 tree) and where this process is: "4:memory:/user", "0::/".
+std::map<std::string, std::string> OwnPaths(absl::string_view self_cgroup) {
+  std::map<std::string, std::string> paths;
+  for (const absl::string_view line : absl::StrSplit(self_cgroup, '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> fields = absl::StrSplit(line, absl::MaxSplits(':', 2));
+    if (fields.size() != 3) continue;
+    for (const absl::string_view controller : absl::StrSplit(fields[1], ',')) {
+      paths[std::string(controller)] = fields[2];
+    }
+  }
+  return paths;
+}
+
+}  // namespace
+
+const Hierarchy* CgroupLayout::Find(absl::string_view controller) const {
+  for (const Hierarchy& hierarchy : v1) {
+    if (std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), controller) !=
+        hierarchy.controllers.end()) {
+      return &hierarchy;
+    }
+  }
+  return nullptr;
+}
+
+CgroupLayout ParseCgroupLayout(absl::string_view mountinfo, absl::string_view self_cgroup) {
+  std::map<std::string, std::string> own = OwnPaths(self_cgroup);
+  CgroupLayout layout;
+  for (const absl::string_view line : absl::StrSplit(mountinfo, '\n', absl::SkipEmpty())) {
+    // 36 35 98:0 /root /mount/point options... - fstype source super,options
+    const size_t dash = line.find(" - ");
+    if (dash == absl::string_view::npos) continue;
+    const std::vector<std::string> before = absl::StrSplit(line.substr(0, dash), ' ');
+    const std::vector<std::string> after = absl::StrSplit(line.substr(dash + 3), ' ');
+    if (before.size() < 5 || after.size() < 3) continue;
+    if (after[0] == "cgroup2" && layout.unified_mount.empty()) {
+      layout.unified_mount = before[4];
+      layout.unified_own_path = own.count("") != 0 ? own[""] : "/";
+    }
+    if (after[0] != "cgroup") continue;
+    Hierarchy hierarchy;
+    for (const absl::string_view option : absl::StrSplit(after[2], ',')) {
+      if (IsController(option)) hierarchy.controllers.emplace_back(option);
+    }
+    if (hierarchy.controllers.empty() || layout.Find(hierarchy.controllers[0]) != nullptr) continue;
+    hierarchy.mount_point = before[4];
+    const auto path = own.find(hierarchy.controllers[0]);
+    hierarchy.own_path = path != own.end() ? path->second : "/";
+    layout.v1.push_back(std::move(hierarchy));
+  }
+  return layout;
+}
+
+absl::StatusOr<const CgroupLayout*> HostCgroupLayout() {
+  static const absl::StatusOr<CgroupLayout>* const layout = [] {
+    const auto read = []() -> absl::StatusOr<CgroupLayout> {
+      GANTRY_ASSIGN_OR_RETURN(const std::string mountinfo, ReadFile("/proc/self/mountinfo"));
+      GANTRY_ASSIGN_OR_RETURN(const std::string self, ReadFile("/proc/self/cgroup"));
+      return ParseCgroupLayout(mountinfo, self);
+    };
+    return new absl::StatusOr<CgroupLayout>(read());
+  }();
+  if (!layout->ok()) return layout->status();
+  return &**layout;
+}
+
+std::string CgroupDirectory(const std::string& mount_point, const std::string& own_path,
+                            absl::string_view cgroups_path) {
+  const bool absolute = !cgroups_path.empty() && cgroups_path[0] == '/';
+  const std::string below = CleanPath(absl::StrCat("/", cgroups_path));
+  return JoinPath(mount_point, absolute ? below : JoinPath(own_path, below));
+}
+
+}  // namespace gantry::runtime
