@@ -121,8 +121,8 @@ absl::StatusOr<ParsedConfig> ParseConfig(absl::string_view text, absl::string_vi
   try {
     table = toml::parse(Std(text));
   } catch (const toml::parse_error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ":", error.source().begin.line, ": ",
-                                                   Absl(error.description())));
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ":", error.source().begin.line, ": ", Absl(error.description())));
   }
   ParsedConfig parsed;
   absl::Status error;
@@ -146,8 +146,8 @@ absl::StatusOr<ParsedConfig> LoadConfig(const std::string& path) {
 }
 
 absl::Status ValidateConfig(const Config& config) {
-  for (const auto& [key, path] : {std::pair<const char*, const std::string&>("root", config.root),
-                                  {"state", config.state}}) {
+  for (const auto& [key, path] :
+       {std::pair<const char*, const std::string&>("root", config.root), {"state", config.state}}) {
     if (path.empty() || path.front() != '/') {
       return absl::InvalidArgumentError(
           absl::StrCat(key, ": \"", path, "\" must be an absolute path"));
@@ -177,8 +177,7 @@ std::string DumpConfig(const Config& config) {
       "version = ", config.version, "\nroot = ", Quoted(config.root),
       "\nstate = ", Quoted(config.state), "\noom_score = ", config.oom_score,
       "\n\n[grpc]\n  address = ", Quoted(config.grpc.address), "\n  uid = ", config.grpc.uid,
-      "\n  gid = ", config.grpc.gid,
-      "\n  max_recv_message_size = ", config.max_recv_message_bytes,
+      "\n  gid = ", config.grpc.gid, "\n  max_recv_message_size = ", config.max_recv_message_bytes,
       "\n  max_send_message_size = ", config.max_send_message_bytes,
       "\n\n[ttrpc]\n  address = ", Quoted(config.TtrpcAddress()), "\n  uid = ", config.ttrpc.uid,
       "\n  gid = ", config.ttrpc.gid, "\n\n[debug]\n  address = ", Quoted(config.debug.address),

@@ -25,14 +25,13 @@ std::string LogfmtValue(absl::string_view value) {
 std::string Line(LogLevel level, absl::string_view message, const LogFields& fields) {
   const std::string time = FormatRfc3339(absl::Now());
   if (json_lines) {
-    Json line = {{"time", time},
-                 {"level", std::string(LogLevelName(level))},
-                 {"msg", std::string(message)}};
+    Json line = {
+        {"time", time}, {"level", std::string(LogLevelName(level))}, {"msg", std::string(message)}};
     for (const auto& [key, value] : fields) line[key] = value;
     return DumpJson(line);
   }
-  std::string line = absl::StrCat("time=", time, " level=", LogLevelName(level),
-                                  " msg=", LogfmtValue(message));
+  std::string line =
+      absl::StrCat("time=", time, " level=", LogLevelName(level), " msg=", LogfmtValue(message));
   for (const auto& [key, value] : fields) {
     absl::StrAppend(&line, " ", key, "=", LogfmtValue(value));
   }

@@ -5,8 +5,9 @@
 
 namespace gantry::daemon {
 
-// Sends base/log.h to standard error through spdlog, one line a message: logfmt ("time=... level=...
-// msg=... key=value"), or JSON when debug.format says so. Called once, before threads start.
+// Sends base/log.h to standard error through spdlog, one line a message: logfmt ("time=...
+// level=... msg=... key=value"), or JSON when debug.format says so. Called once, before threads
+// start.
 void StartLogging(const Config& config);
 
 }  // namespace gantry::daemon

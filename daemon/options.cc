@@ -58,8 +58,7 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
     return parsed;
   }
   if (dump_command->parsed()) options.command = Command::kConfigDump;
-  GANTRY_ASSIGN_OR_RETURN(ParsedConfig file,
-                          LoadOrDefault(flags.config, config_flag->count() > 0));
+  GANTRY_ASSIGN_OR_RETURN(ParsedConfig file, LoadOrDefault(flags.config, config_flag->count() > 0));
   options.config = std::move(file.config);
   options.warnings = std::move(file.warnings);
   Override(flags.address, &options.config.grpc.address);

@@ -31,8 +31,8 @@ absl::StatusOr<Address> AddressOf(absl::string_view path) {
   std::memcpy(address.storage.sun_path, path.data(), path.size());
   const bool abstract = !path.empty() && path.front() == '@';
   if (abstract) address.storage.sun_path[0] = '\0';
-  address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() +
-                                          (abstract ? 0 : 1));
+  address.length =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
   return address;
 }
 

@@ -48,9 +48,8 @@ std::string TomlTable::Where(const toml::node& node) const {
 
 std::string TomlTable::Name(absl::string_view key) const {
   // Plugin names have dots of their own.
-  const std::string quoted = key.find('.') == absl::string_view::npos
-                                 ? std::string(key)
-                                 : absl::StrCat("\"", key, "\"");
+  const std::string quoted =
+      key.find('.') == absl::string_view::npos ? std::string(key) : absl::StrCat("\"", key, "\"");
   return path_.empty() ? quoted : absl::StrCat(path_, ".", quoted);
 }
 
@@ -68,7 +67,8 @@ void TomlTable::String(absl::string_view key, std::string* value) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;
   const auto* text = node->as_string();
-  if (text == nullptr) return Fail(*node, key, absl::StrCat("is ", TypeName(*node), ", must be a string"));
+  if (text == nullptr)
+    return Fail(*node, key, absl::StrCat("is ", TypeName(*node), ", must be a string"));
   *value = text->get();
 }
 
@@ -80,8 +80,7 @@ void TomlTable::Integer(absl::string_view key, int64_t* value, int64_t least, in
     return Fail(*node, key, absl::StrCat("is ", TypeName(*node), ", must be an integer"));
   }
   if (number->get() < least || number->get() > most) {
-    return Fail(*node, key,
-                absl::StrCat(number->get(), " is not within ", least, " to ", most));
+    return Fail(*node, key, absl::StrCat(number->get(), " is not within ", least, " to ", most));
   }
   *value = number->get();
 }

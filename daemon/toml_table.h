@@ -1,13 +1,13 @@
 #ifndef GANTRY_DAEMON_TOML_TABLE_H_
 #define GANTRY_DAEMON_TOML_TABLE_H_
 
+#include <toml++/toml.h>
+
 #include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
 #include <vector>
-
-#include <toml++/toml.h>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"

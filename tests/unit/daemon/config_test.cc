@@ -72,8 +72,7 @@ oom_score = -999
 TEST(ConfigTest, AnUnknownKeyIsWarnedOfWithFileLineAndKey) {
   const auto parsed = ParseConfig("version = 3\n[grpc]\n  adress = \"/x\"\n", "c.toml");
   ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_THAT(parsed->warnings,
-              ElementsAre("c.toml:3: grpc.adress is not known and is ignored"));
+  EXPECT_THAT(parsed->warnings, ElementsAre("c.toml:3: grpc.adress is not known and is ignored"));
 }
 
 TEST(ConfigTest, AnUnknownPluginIsWarnedOfByItsQuotedName) {

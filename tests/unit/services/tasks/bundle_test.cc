@@ -44,7 +44,7 @@ TEST(BundleTest, CreateReplacesWhatACrashLeft) {
   const TempDir dir = *TempDir::Create("gantry-bundle-");
   const Bundles bundles(dir.path());
   const std::string path = *bundles.Create("n", "i", "{1}");
-  ASSERT_TRUE(WriteInitPid(path, 7).ok());
+  ASSERT_TRUE(WriteFileAtomic(path + "/init.pid", "7", 0600, Durability::kNotDurable).ok());
   EXPECT_EQ(ReadInitPid(path), 7u);
   ASSERT_TRUE(bundles.Create("n", "i", "{2}").ok());
   EXPECT_EQ(ReadInitPid(path), 0u);

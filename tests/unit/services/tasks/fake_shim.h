@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "base/file.h"
 #include "services/tasks/bundle.h"
 #include "services/tasks/shim.h"
 
@@ -40,7 +41,13 @@ class FakeShim final : public Shim {
 
   void Create(const CreateRequest& request, Done<uint32_t> done) override {
     created = request;
-    Answer("Create", on_create(), std::move(done));
+    absl::StatusOr<uint32_t> pid = on_create();
+    if (pid.ok()) {
+      WriteFileAtomic(request.bundle + "/init.pid", absl::StrCat(*pid), 0600,
+                      Durability::kNotDurable)
+          .IgnoreError();
+    }
+    Answer("Create", std::move(pid), std::move(done));
   }
   void Start(const std::string&, const std::string&, Done<uint32_t> done) override {
     Answer("Start", on_start(), std::move(done));

@@ -1,0 +1,75 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "base/errors.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/logging.h"
+#include "daemon/options.h"
+#include "daemon/sockets.h"
+#include "daemon/version.h"
+
+namespace gantry::daemon {
+namespace {
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "gantryd: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+// Blocks the signals that end the daemon, here and in all threads to come, and gives them as a set
+// to wait for.
+sigset_t BlockEndingSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int Serve(const Options& options) {
+  if (::geteuid() != 0) {
+    return Fail(absl::PermissionDeniedError(
+        absl::StrCat("must run as root, is running as user ", ::geteuid())));
+  }
+  StartLogging(options.config);
+  for (const std::string& warning : options.warnings) LogWarn(warning);
+  ::signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = BlockEndingSignals();
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(options.config);
+  if (!daemon.ok()) {
+    LogError("gantryd did not start", {{"error", std::string(daemon.status().message())}});
+    return 1;
+  }
+  LogInfo("gantryd is serving", {{"version", kVersion},
+                                 {"address", options.config.grpc.address},
+                                 {"root", options.config.root},
+                                 {"state", options.config.state}});
+  NotifySupervisor("READY=1");
+  int signal = 0;
+  sigwait(&signals, &signal);
+  LogInfo("gantryd is stopping", {{"signal", strsignal(signal)}});
+  NotifySupervisor("STOPPING=1");
+  (*daemon)->Stop();
+  return 0;
+}
+
+}  // namespace
+}  // namespace gantry::daemon
+
+int main(int argc, char** argv) {
+  using namespace gantry::daemon;
+  if (const absl::Status armed = gantry::ArmFaultFromEnvironment(); !armed.ok()) return Fail(armed);
+  const absl::StatusOr<ParsedOptions> parsed = ParseOptions(argc, argv);
+  if (!parsed.ok()) return Fail(parsed.status());
+  if (parsed->exit_code) return *parsed->exit_code;
+  if (parsed->options.command != Command::kServe) {
+    return std::fputs(DumpConfig(parsed->options.config).c_str(), stdout) < 0 ? 1 : 0;
+  }
+  return Serve(parsed->options);
+}

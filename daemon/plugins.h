@@ -1,0 +1,22 @@
+#ifndef GANTRY_DAEMON_PLUGINS_H_
+#define GANTRY_DAEMON_PLUGINS_H_
+
+#include <string>
+
+#include "services/introspection/plugin_registry.h"
+
+namespace gantry::daemon {
+
+struct PluginPaths {
+  std::string root;       // of content
+  std::string snapshots;  // of the overlayfs snapshotter
+  std::string state;      // of tasks
+};
+
+// The daemon's parts under the names that containerd gives them, so that clients which ask for a
+// snapshotter's platforms or a service's presence find what they look for.
+introspection::PluginRegistry DescribePlugins(const PluginPaths& paths);
+
+}  // namespace gantry::daemon
+
+#endif  // GANTRY_DAEMON_PLUGINS_H_

@@ -1,0 +1,52 @@
+#ifndef GANTRY_DAEMON_SERVICES_H_
+#define GANTRY_DAEMON_SERVICES_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/event_loop.h"
+#include "base/executor.h"
+#include "daemon/config.h"
+#include "daemon/grpc_listener.h"
+#include "runtime/zygote/zygote_client.h"
+
+namespace gantry::daemon {
+
+// All services of one daemon, wired together: the store, the domains on it, and their adapters. The
+// one place that knows every service. Loop, executors and zygote outlive it.
+class Services {
+ public:
+  // Pools for work that blocks: `disk` for short calls, `layers` for the unpacking of layers, which
+  // takes seconds and must not keep short calls waiting.
+  struct Pools {
+    Executor& disk;
+    Executor& layers;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Services>> Open(const Config& config, EventLoop& loop,
+                                                        Pools pools, runtime::ZygoteClient& zygote);
+  ~Services();
+
+  // Takes up the tasks of an earlier life. The loop must be running. Call before serving.
+  absl::Status Restore();
+
+  // By full name, for the gRPC server.
+  [[nodiscard]] const GrpcListener::NamedServices& grpc() const;
+
+  // One event that a shim sends over ttrpc; on the loop's thread.
+  absl::Status ForwardShimEvent(absl::string_view payload);
+
+  // Ends event streams, so that a server that drains need not wait for them.
+  void EndStreams();
+
+ private:
+  struct Parts;
+  explicit Services(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace gantry::daemon
+
+#endif  // GANTRY_DAEMON_SERVICES_H_
