@@ -112,11 +112,12 @@ target_precompile_headers(gantry_pch_grpc PRIVATE
   <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/string_view.h>
   <absl/time/time.h> <grpcpp/grpcpp.h>)
 
-# gantry_test(NAME SOURCES a_test.cc... [DEPS ...] [LABELS ...] [TIMEOUT seconds] [GRPC])
+# gantry_test(NAME SOURCES a_test.cc... [DEPS ...] [LABELS ...] [TIMEOUT seconds] [GRPC] [SANITIZED])
 #
-# A GoogleTest program; each TEST is a ctest of its own, so that they run in parallel.
+# A GoogleTest program; each TEST is a ctest of its own, so that they run in parallel. SANITIZED ones are
+# run again under the sanitizers by tests/run.sh.
 function(gantry_test name)
-  cmake_parse_arguments(ARG "GRPC" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "GRPC;SANITIZED" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -124,6 +125,10 @@ function(gantry_test name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   gantry_use_pch(${name} ${ARG_GRPC})
+  if(ARG_SANITIZED)
+    list(APPEND ARG_LABELS sanitized)
+    set_property(GLOBAL APPEND PROPERTY GANTRY_SANITIZED_TESTS ${name})
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
