@@ -1,6 +1,7 @@
 #include "runtime/container.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -124,6 +125,11 @@ absl::Status SendSignal(const UniqueFd& pidfd, int signal) {
   return ErrnoError(errno, absl::StrCat("send signal ", signal, " to the container's init"));
 }
 
+bool HasEnded(const UniqueFd& pidfd) {
+  pollfd polled{pidfd.get(), POLLIN, 0};
+  return ::poll(&polled, 1, 0) == 1;
+}
+
 std::string RootPath(const CreateOptions& options) {
   const std::string& path = options.spec.root.path;
   return CleanPath(!path.empty() && path[0] == '/' ? path : JoinPath(options.bundle, path));
@@ -216,6 +222,9 @@ absl::Status Container::Start() {
 }
 
 absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio& stdio) {
+  if (HasEnded(state_->init.pidfd)) {
+    return absl::FailedPreconditionError("exec failed: the container has stopped");
+  }
   // It would be frozen with the others before it could report anything.
   GANTRY_ASSIGN_OR_RETURN(const bool frozen, state_->cgroup->Frozen());
   if (frozen) return absl::FailedPreconditionError("cannot exec in a paused container");

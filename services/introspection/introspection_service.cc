@@ -12,7 +12,7 @@ namespace pb = containerd::services::introspection::v1;
 void ToProto(const Plugin& plugin, pb::Plugin* proto) {
   proto->set_type(plugin.type);
   proto->set_id(plugin.id);
-  for (const std::string& type : plugin.requires_types) proto->add_requires_(type);
+  for (const std::string& type : plugin.requires_types) proto->add_requires(type);
   for (const Platform& platform : plugin.platforms) {
     auto* added = proto->add_platforms();
     added->set_os(platform.os);
@@ -54,13 +54,13 @@ grpc::ServerUnaryReactor* IntrospectionService::Server(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* IntrospectionService::PluginInfo(grpc::CallbackServerContext* context,
                                                            const pb::PluginInfoRequest* request,
                                                            pb::PluginInfoResponse* response) {
-  return rpc::UnaryWithoutNamespace(
-      context, executor_, [this, request, response]() -> absl::Status {
-        auto plugin = registry_.Get(request->type(), request->id());
-        if (!plugin.ok()) return plugin.status();
-        ToProto(*plugin, response->mutable_plugin());
-        return absl::OkStatus();
-      });
+  return rpc::UnaryWithoutNamespace(context, executor_,
+                                    [this, request, response]() -> absl::Status {
+                                      auto plugin = registry_.Get(request->type(), request->id());
+                                      if (!plugin.ok()) return plugin.status();
+                                      ToProto(*plugin, response->mutable_plugin());
+                                      return absl::OkStatus();
+                                    });
 }
 
 }  // namespace gantry::introspection

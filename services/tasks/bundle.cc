@@ -107,10 +107,6 @@ absl::StatusOr<ShimAddress> ReadAddress(const std::string& bundle) {
   return address;
 }
 
-absl::Status WriteInitPid(const std::string& bundle, uint32_t pid) {
-  return WriteSmall(File(bundle, "init.pid"), absl::StrCat(pid));
-}
-
 uint32_t ReadInitPid(const std::string& bundle) {
   const absl::StatusOr<std::string> text = ReadFile(File(bundle, "init.pid"), 64);
   uint32_t pid = 0;

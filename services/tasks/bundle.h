@@ -17,7 +17,7 @@ namespace gantry::tasks {
 //   tasks/<namespace>/<id>/config.json     the container's spec, 0600
 //   tasks/<namespace>/<id>/rootfs/         where the shim mounts
 //   tasks/<namespace>/<id>/bootstrap.json  the shim's address and identity
-//   tasks/<namespace>/<id>/init.pid        of the container's first process
+//   tasks/<namespace>/<id>/init.pid        of the container's first process, by the shim
 //   tasks/<namespace>/<id>/execs/<exec>    an empty file for each exec
 //   s/<hash>                               the shim's socket, a name that fits sun_path
 // All calls block; thread-safe for different tasks. Namespaces and ids must have been validated:
@@ -47,8 +47,7 @@ absl::Status WriteAddress(const std::string& bundle, const ShimAddress& address)
 // Errors: NotFound if it was never written; DataLoss if it makes no sense.
 absl::StatusOr<ShimAddress> ReadAddress(const std::string& bundle);
 
-absl::Status WriteInitPid(const std::string& bundle, uint32_t pid);
-// 0 if it was never written.
+// What the shim wrote when it made the container; 0 if it did not.
 uint32_t ReadInitPid(const std::string& bundle);
 
 absl::Status AddExecRecord(const std::string& bundle, const std::string& exec_id);

@@ -74,11 +74,11 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   create.io = request.io;
   create.options = request.options.type_url.empty() ? container->runtime_options : request.options;
   task->shim->Create(create, [core = shared_from_this(), task, done](absl::StatusOr<uint32_t> pid) {
+    if (pid.ok()) return core->Created(task, *pid, done);
     // The rest touches the disk, which the loop's thread must not wait for.
-    core->executor.Run([core, task, done, pid = std::move(pid)] {
-      if (pid.ok()) return core->Created(task, *pid, done);
-      core->Undo(task, absl::IsUnavailable(pid.status()) || absl::IsDeadlineExceeded(pid.status()));
-      done(CreateError(pid.status()));
+    core->executor.Run([core, task, done, status = pid.status()] {
+      core->Undo(task, absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status));
+      done(CreateError(status));
     });
   });
 }
@@ -100,13 +100,8 @@ absl::StatusOr<TaskManager::Core::TaskPtr> TaskManager::Core::Reserve(const std:
 }
 
 void TaskManager::Core::Created(const TaskPtr& task, uint32_t pid, const Done<uint32_t>& done) {
-  // Only for cleaning up after a dead shim, so a failure is not the client's.
-  if (absl::Status written = WriteInitPid(task->bundle, pid); !written.ok()) {
-    LogWarn(
-        "write the pid of a task",
-        {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(written.message())}});
-  }
-  // The shim reaps the init, and only at its Delete does the record go: the number is the init's.
+  // For the case that the shim dies and leaves it behind. The shim reaps it, but a number that has
+  // just been given away is not given again for a long while.
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   bool gone = false;
   {

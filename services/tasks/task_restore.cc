@@ -92,9 +92,6 @@ void TaskManager::Core::RestoreOne(const TaskPtr& task, const std::function<void
     const std::lock_guard lock(mutex);
     task->shim = std::move(shim->shim);
     task->shim_pidfd = std::move(shim->pidfd);
-    if (pid != 0) {
-      task->init_pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    }
   }
   Watch(task);
   task->shim->State(
@@ -106,6 +103,9 @@ void TaskManager::Core::RestoreOne(const TaskPtr& task, const std::function<void
             Adopt(task->init, *state);
             task->init.state.container_id = task->id;
             task->init.state.exec_id.clear();
+            if (!task->init.exited) {
+              task->init_pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, state->pid, 0)));
+            }
           }
           return core->executor.Run([core, task, done] {
             core->RestoreExecs(Target{task, task->shim}, done);

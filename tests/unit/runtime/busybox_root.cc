@@ -94,7 +94,7 @@ CreateOptions OptionsFor(const BusyboxBundle& bundle, Spec spec) {
   options.id = absl::StrCat("test-", ::getpid(), "-", next++);
   options.bundle = bundle.path();
   options.spec = std::move(spec);
-  options.spec.linux_.cgroups_path = absl::StrCat("/gantry-runtime-test/", options.id);
+  options.spec.linux_.cgroups_path = absl::StrCat("/gantry-runtime-", options.id);
   return options;
 }
 

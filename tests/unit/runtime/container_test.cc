@@ -359,6 +359,82 @@ TEST_F(ContainerTest, ExecInAContainerThatEndedSaysSo) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
 }
 
+TEST_F(ContainerTest, InitAndExecAreInTheContainersCgroup) {
+  const std::unique_ptr<Container> container = Sleeper();
+  ASSERT_NE(container, nullptr);
+  EXPECT_THAT(*container->Pids(), testing::ElementsAre(container->pid()));
+  Process process = Shell("sleep 1000").process;
+  absl::StatusOr<ChildProcess> child = container->Exec(process, Stdio{});
+  ASSERT_TRUE(child.ok()) << child.status();
+  EXPECT_THAT(*container->Pids(), testing::UnorderedElementsAre(container->pid(), child->pid));
+  EXPECT_EQ(container->KillAll(SIGKILL), absl::OkStatus());
+  EXPECT_EQ(ExitCodeOf(child->pidfd.get()), 128 + SIGKILL);
+  EXPECT_EQ(ExitCodeOf(container->pidfd()), 128 + SIGKILL);
+  EXPECT_EQ(container->Destroy(), absl::OkStatus());
+  EXPECT_EQ(container->Destroy(), absl::OkStatus()) << "a second time";
+}
+
+TEST_F(ContainerTest, APausedContainerRefusesExecAndCanBeKilled) {
+  const std::unique_ptr<Container> container = Sleeper();
+  ASSERT_NE(container, nullptr);
+  ASSERT_EQ(container->Pause(), absl::OkStatus());
+  EXPECT_THAT(ExecIn(*container, Shell("true").process).status().message(), HasSubstr("paused"));
+  ASSERT_EQ(container->Resume(), absl::OkStatus());
+  EXPECT_TRUE(ExecIn(*container, Shell("true").process).ok());
+  ASSERT_EQ(container->Pause(), absl::OkStatus());
+  End(*container);
+}
+
+TEST_F(ContainerTest, AMemoryLimitEndsWhatGoesOverIt) {
+  Spec spec = bundle_->DefaultSpec(Args{"dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"});
+  spec.linux_.resources.memory.emplace().limit = 16 << 20;
+  EXPECT_EQ(Run(std::move(spec)).exit_code, 128 + SIGKILL);
+}
+
+TEST_F(ContainerTest, ACgroupMountShowsTheContainersOwnCgroupReadOnly) {
+  for (const bool own_namespace : {false, true}) {
+    Spec spec = Shell(
+        "d=/sys/fs/cgroup; test -d $d/pids && d=$d/pids; cat $d/cgroup.procs | grep -c 1; "
+        "mkdir $d/x 2>/dev/null || echo refused");
+    spec.mounts.push_back(SpecMount{
+        "/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro"}});
+    if (own_namespace) spec.linux_.namespaces.push_back(LinuxNamespace{NamespaceType::kCgroup, ""});
+    const RunResult result = Run(std::move(spec));
+    EXPECT_THAT(result.output, testing::EndsWith("refused\n"));
+    EXPECT_THAT(result.output, Not(testing::StartsWith("0")));
+  }
+}
+
+TEST_F(ContainerTest, ASeccompProfileHoldsInInitAndExec) {
+  for (const bool no_new_privileges : {true, false}) {
+    Spec spec = bundle_->DefaultSpec(Args{"sleep", "1000"});
+    spec.process.no_new_privileges = no_new_privileges;
+    const absl::StatusOr<LinuxSeccomp> profile = SeccompFromJson(Json::parse(
+        R"({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+            {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]})"));
+    ASSERT_TRUE(profile.ok()) << profile.status();
+    spec.linux_.seccomp = *profile;
+    Process process = spec.process;
+    process.args = {"sh", "-c", "mkdir /x; grep Seccomp: /proc/1/status"};
+    absl::StatusOr<std::unique_ptr<Container>> container =
+        Container::Create(OptionsFor(*bundle_, std::move(spec)));
+    ASSERT_TRUE(container.ok()) << container.status();
+    ASSERT_EQ((*container)->Start(), absl::OkStatus());
+    const absl::StatusOr<RunResult> result = ExecIn(**container, process);
+    EXPECT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(result->output, HasSubstr("Function not implemented"));
+    EXPECT_THAT(result->output, HasSubstr("Seccomp:\t2"));
+    End(**container);
+  }
+}
+
+TEST_F(ContainerTest, AFailedCreateLeavesNoCgroup) {
+  CreateOptions options = OptionsFor(*bundle_, bundle_->DefaultSpec(Args{"/no/such"}));
+  const std::string path = options.spec.linux_.cgroups_path;
+  EXPECT_FALSE(Container::Create(std::move(options)).ok());
+  EXPECT_EQ(Cgroup::Open(path).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST_F(ContainerTest, TheSpecsPidNamespaceCanBeAnothersByPath) {
   const std::unique_ptr<Container> first = Sleeper();
   ASSERT_NE(first, nullptr);
