@@ -32,6 +32,7 @@ class FilterParser {
     for (;;) {
       GANTRY_ASSIGN_OR_RETURN(Filter::Selector selector, ParseSelector());
       filter.selectors_.push_back(std::move(selector));
+      SkipSpace();
       if (rest_.empty()) return filter;
       if (!Take(",")) return Error("expected a comma or the end");
     }
@@ -66,6 +67,7 @@ class FilterParser {
   }
 
   absl::StatusOr<std::string> ParseField() {
+    SkipSpace();
     if (!rest_.empty() && rest_[0] == '"') return ParseQuoted();
     size_t size = 0;
     while (size < rest_.size() && IsFieldCharacter(rest_[size])) ++size;
@@ -76,6 +78,7 @@ class FilterParser {
   }
 
   absl::StatusOr<std::string> ParseValue(bool expression) {
+    SkipSpace();
     if (!rest_.empty() && rest_[0] == '"') return ParseQuoted();
     if (expression && !rest_.empty() && (rest_[0] == '/' || rest_[0] == '|'))
       return ParseDelimited();
@@ -120,7 +123,14 @@ class FilterParser {
     return Error("a delimiter is not closed");
   }
 
+  // White space may stand between any two tokens: Go's client writes "type==a, id==b".
+  void SkipSpace() {
+    while (!rest_.empty() && absl::ascii_isspace(static_cast<unsigned char>(rest_[0])))
+      rest_.remove_prefix(1);
+  }
+
   bool Take(absl::string_view token) {
+    SkipSpace();
     if (rest_.substr(0, token.size()) != token) return false;
     rest_.remove_prefix(token.size());
     return true;

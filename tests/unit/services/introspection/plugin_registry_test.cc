@@ -43,7 +43,7 @@ TEST(PluginRegistryTest, TypeAndIdSelectAsTheGoClientAsks) {
 
 TEST(PluginRegistryTest, PlatformsAndCapabilitiesSelect) {
   EXPECT_THAT(Ids(Two(), {"platforms~=amd64"}), ElementsAre("overlayfs"));
-  EXPECT_THAT(Ids(Two(), {"capabilities.remap-ids"}), ElementsAre("overlayfs"));
+  EXPECT_THAT(Ids(Two(), {R"(capabilities."remap-ids")"}), ElementsAre("overlayfs"));
 }
 
 TEST(PluginRegistryTest, ABadFilterIsRefused) {
