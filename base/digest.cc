@@ -84,12 +84,24 @@ void Digester::Update(absl::string_view bytes) {
   EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
 }
 
-Digest Digester::Finish() {
+namespace {
+
+Digest FinishContext(absl::string_view algorithm, EVP_MD_CTX* context) {
   unsigned char raw[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  EVP_DigestFinal_ex(state_->context, raw, &size);
+  EVP_DigestFinal_ex(context, raw, &size);
   const absl::string_view bytes(reinterpret_cast<const char*>(raw), size);
-  return *Digest::Parse(absl::StrCat(state_->algorithm, ":", absl::BytesToHexString(bytes)));
+  return *Digest::Parse(absl::StrCat(algorithm, ":", absl::BytesToHexString(bytes)));
+}
+
+}  // namespace
+
+Digest Digester::Finish() { return FinishContext(state_->algorithm, state_->context); }
+
+Digest Digester::Peek() const {
+  State copy;
+  EVP_MD_CTX_copy_ex(copy.context, state_->context);
+  return FinishContext(state_->algorithm, copy.context);
 }
 
 Digest Sha256(absl::string_view bytes) {

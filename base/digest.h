@@ -44,6 +44,8 @@ class Digester {
 
   void Update(absl::string_view bytes);
   Digest Finish();
+  // The digest of what has come so far; more may follow.
+  [[nodiscard]] Digest Peek() const;
 
  private:
   struct State;

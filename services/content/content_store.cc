@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/errors.h"
@@ -17,6 +19,11 @@
 #include "services/metadata/namespaces.h"
 
 namespace gantry::content {
+namespace {
+
+constexpr std::chrono::milliseconds kWriterHandover(300);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<ContentStore>> ContentStore::Open(const std::string& root,
                                                                  metadata::Store& store) {
@@ -58,8 +65,11 @@ std::string ContentStore::IngestPath(const std::string& key) const {
 }
 
 void ContentStore::Unlock(const std::string& key) {
-  const std::lock_guard lock(mutex_);
-  locked_.erase(key);
+  {
+    const std::lock_guard lock(mutex_);
+    locked_.erase(key);
+  }
+  unlocked_.notify_all();
 }
 
 absl::StatusOr<std::unique_ptr<BlobReader>> ContentStore::Open(const std::string& ns,
@@ -168,10 +178,13 @@ absl::StatusOr<std::unique_ptr<ContentWriter>> ContentStore::OpenWriter(
   }
   const std::string key = IngestKey(scope.ns, ref);
   {
-    const std::lock_guard lock(mutex_);
-    if (!locked_.insert(key).second) {
-      return absl::UnavailableError(absl::StrCat("ref ", ref, " locked: unavailable"));
-    }
+    // A client that has just closed a writer may open the next before the end of its stream has got
+    // here.
+    std::unique_lock lock(mutex_);
+    const bool free =
+        unlocked_.wait_for(lock, kWriterHandover, [&] { return locked_.count(key) == 0; });
+    if (!free) return absl::UnavailableError(absl::StrCat("ref ", ref, " locked: unavailable"));
+    locked_.insert(key);
   }
   IngestStatus status;
   status.ref = ref;

@@ -1,6 +1,7 @@
 #ifndef GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_
 #define GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -67,6 +68,7 @@ class ContentStore : public ContentProvider {
   const std::string root_;
   metadata::Store& store_;
   std::mutex mutex_;
+  std::condition_variable unlocked_;
   std::set<std::string> locked_;  // keys of the ingests that have a writer
 };
 

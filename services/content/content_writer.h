@@ -19,6 +19,8 @@ class ContentWriter {
   ContentWriter& operator=(const ContentWriter&) = delete;
 
   [[nodiscard]] const IngestStatus& status() const { return status_; }
+  // The digest of what is there so far.
+  [[nodiscard]] Digest CurrentDigest() const;
   // Appends. Errors: ResourceExhausted for a full disk; what was written by then counts.
   absl::Status Write(absl::string_view bytes);
   // Starts over.

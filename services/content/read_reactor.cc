@@ -45,12 +45,13 @@ absl::Status ReadReactor::Open(const containerd::services::content::v1::ReadCont
   GANTRY_ASSIGN_OR_RETURN(blob_, content_.Open(ns, digest));
   offset_ = static_cast<uint64_t>(request.offset());
   const uint64_t size = static_cast<uint64_t>(request.size());
-  if (offset_ > blob_->size() || size > blob_->size() - offset_) {
+  if (offset_ > blob_->size()) {
     return absl::OutOfRangeError(absl::StrCat("read past object length ", blob_->size(),
-                                              " bytes (offset ", offset_, ", size ", size,
-                                              "): out of range"));
+                                              " bytes (offset ", offset_, "): out of range"));
   }
-  end_ = size == 0 ? blob_->size() : offset_ + size;
+  // A client may ask for more than there is: it need not know the size.
+  const uint64_t rest = blob_->size() - offset_;
+  end_ = offset_ + (size == 0 ? rest : std::min(size, rest));
   return absl::OkStatus();
 }
 

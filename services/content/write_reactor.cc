@@ -105,7 +105,11 @@ absl::Status WriteReactor::Handle() {
   rpc::ToProto(status.updated_at, response_.mutable_updated_at());
   response_.set_offset(status.offset_bytes);
   response_.set_total(total_);
-  if (committed_) writer_.reset();
+  if (committed_) {
+    writer_.reset();
+  } else {
+    response_.set_digest(writer_->CurrentDigest().text());
+  }
   return absl::OkStatus();
 }
 
