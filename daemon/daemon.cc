@@ -48,7 +48,8 @@ absl::Status SetOomScore(int64_t score) {
   return Annotate(WriteExisting("/proc/self/oom_score_adj", absl::StrCat(score)), "oom_score");
 }
 
-void WarnOfUnservedAddresses(const Config& config) {
+void WarnOfWhatIsMissing(const Config& config) {
+  LogWarn("garbage is not collected yet: what deleted images held stays on the disk");
   if (!config.debug.address.empty()) {
     LogWarn("debug.address is ignored: there is no debug server",
             {{"address", config.debug.address}});
@@ -84,7 +85,7 @@ struct Daemon::Parts {
 
 absl::Status Daemon::Parts::Start() {
   GANTRY_RETURN_IF_ERROR(SetOomScore(config.oom_score));
-  WarnOfUnservedAddresses(config);
+  WarnOfWhatIsMissing(config);
   GANTRY_RETURN_IF_ERROR(MakeDirectories(config.state, 0711));
   GANTRY_ASSIGN_OR_RETURN(const std::string shim, FindShim(config.shim));
   GANTRY_ASSIGN_OR_RETURN(zygote, runtime::ZygoteClient::Start(shim));

@@ -23,7 +23,8 @@ introspection::PluginRegistry DescribePlugins(const PluginPaths& paths) {
   registry.Add({.type = "io.containerd.event.v1", .id = "exchange"});
   registry.Add({.type = "io.containerd.gc.v1",
                 .id = "scheduler",
-                .requires_types = {"io.containerd.metadata.v1"}});
+                .requires_types = {"io.containerd.metadata.v1"},
+                .init_error = absl::UnimplementedError("garbage is not collected yet")});
   registry.Add({.type = "io.containerd.lease.v1",
                 .id = "manager",
                 .requires_types = {"io.containerd.metadata.v1"}});
