@@ -82,6 +82,16 @@ absl::StatusOr<LaunchedShim> ZygoteLauncher::Reconnect(const std::string& ns, co
                                                        const std::string& bundle) {
   LaunchedShim found;
   absl::StatusOr<ShimAddress> address = ReadAddress(bundle);
+  if (!address.ok()) {
+    // The daemon died between forking the shim and writing down where it is. Nobody has asked it
+    // for a container yet, and nobody else knows its socket.
+    const auto client = ttrpc::Client::Connect(loop_, bundles_.SocketPath(ns, id));
+    if (client.ok()) {
+      const auto shim = std::make_shared<ShimClient>(*client, ns);
+      shim->Shutdown(id, true, [shim](const absl::Status&) {});
+    }
+    Forget(ns, id);
+  }
   GANTRY_RETURN_IF_ERROR(Annotate(address.status(), "find shim"));
   found.address = *std::move(address);
   GANTRY_ASSIGN_OR_RETURN(const std::string boot_id, BootId());
