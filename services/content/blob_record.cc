@@ -56,7 +56,7 @@ absl::StatusOr<std::optional<BlobInfo>> FindBlob(const metadata::Reader& reader,
 }
 
 absl::Status BlobNotFound(const Digest& digest) {
-  return absl::NotFoundError(absl::StrCat("content ", digest.text(), ": not found"));
+  return absl::NotFoundError(absl::StrCat("content digest ", digest.text(), ": not found"));
 }
 
 absl::Status BlobExists(const Digest& digest) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -30,6 +31,7 @@ struct IngestStatus {
   std::string expected;     // the digest that the client expects; may be empty
   absl::Time started_at;
   absl::Time updated_at;
+  std::vector<std::string> leases;  // which hold it
 };
 
 // What a request brings along besides its fields.

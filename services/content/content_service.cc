@@ -80,7 +80,7 @@ grpc::ServerUnaryReactor* ContentService::Delete(grpc::CallbackServerContext* co
                                                  google::protobuf::Empty*) {
   return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request->digest()));
-    GANTRY_RETURN_IF_ERROR(store_.Delete(rpc.ns, digest));
+    GANTRY_RETURN_IF_ERROR(store_.Delete(Scope{rpc.ns, rpc.lease}, digest));
     containerd::events::ContentDelete event;
     event.set_digest(digest.text());
     events_.Publish(rpc.ns, "/content/delete", event);

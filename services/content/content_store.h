@@ -1,10 +1,10 @@
 #ifndef GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_
 #define GANTRY_SERVICES_CONTENT_CONTENT_STORE_H_
 
-#include <condition_variable>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -36,17 +36,24 @@ class ContentStore : public ContentProvider {
   // Fields for filters: digest, size, labels.
   absl::StatusOr<std::vector<BlobInfo>> List(const std::string& ns,
                                              const std::vector<std::string>& filters) const;
-  // Removes the record; the bytes go at collection. Errors: NotFound.
-  absl::Status Delete(const std::string& ns, const Digest& digest);
+  // Removes the record, and what the request's lease holds of it; the bytes go at collection, also
+  // where no namespace is left that has them. Errors: NotFound.
+  absl::Status Delete(const Scope& scope, const Digest& digest);
 
-  // Opens the upload `ref`, new or where it was left. Where another namespace has `expected`
-  // already, the writer is at its end at once and need only be committed. Errors: InvalidArgument;
-  // AlreadyExists if `expected` is in the namespace (the upload is dropped then); Unavailable while
-  // another writer has it.
+  // Opens the upload `ref`, new or where it was left; one that was begun for another total or
+  // another digest starts over. Where another namespace has `expected` already, the writer is at
+  // its end at once and need only be committed. Errors: InvalidArgument; AlreadyExists if
+  // `expected` is in the namespace (the upload is dropped then, and the lease holds the content);
+  // Unavailable while another writer has it; NotFound if there is no such lease.
   absl::StatusOr<std::unique_ptr<ContentWriter>> OpenWriter(const Scope& scope,
                                                             const std::string& ref,
                                                             int64_t total_bytes,
                                                             const std::string& expected);
+  // Has `ready` called once when no writer has the upload: at once, or by the thread that closes
+  // its writer, so it must not block. Not called if its owner has let go of it by then.
+  void WhenFree(const std::string& ns, const std::string& ref,
+                const std::shared_ptr<const std::function<void()>>& ready);
+
   absl::StatusOr<IngestStatus> Status(const std::string& ns, const std::string& ref) const;
   // Field for filters: ref.
   absl::StatusOr<std::vector<IngestStatus>> ListStatuses(
@@ -61,15 +68,19 @@ class ContentStore : public ContentProvider {
   std::string BlobPath(const Digest& digest) const;
   std::string IngestPath(const std::string& key) const;
   absl::Status RemoveOrphanedIngests();
-  // The size of `digest` if any namespace has it, or -1.
-  absl::StatusOr<int64_t> SharedSize(const metadata::Reader& reader, const Digest& digest) const;
+  // The record that some namespace has of `digest`.
+  absl::StatusOr<std::optional<BlobInfo>> FindAnywhere(const metadata::Reader& reader,
+                                                       const Digest& digest) const;
+  // Whether the file of a blob is there and as long as its record says.
+  bool IsWhole(const BlobInfo& info) const;
+  bool TryLock(const std::string& key);
   void Unlock(const std::string& key);
 
   const std::string root_;
   metadata::Store& store_;
   std::mutex mutex_;
-  std::condition_variable unlocked_;
-  std::set<std::string> locked_;  // keys of the ingests that have a writer
+  // The ingests that have a writer, by key, and who waits for it to close.
+  std::map<std::string, std::vector<std::weak_ptr<const std::function<void()>>>> locked_;
 };
 
 }  // namespace gantry::content

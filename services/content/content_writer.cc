@@ -15,6 +15,21 @@
 #include "services/metadata/namespaces.h"
 
 namespace gantry::content {
+namespace {
+
+constexpr size_t kCopyBytes = 1 << 20;
+
+// pread(2) without EINTR; 0 at the end.
+absl::StatusOr<size_t> ReadAt(int fd, char* buffer, size_t size, int64_t offset,
+                              absl::string_view what) {
+  for (;;) {
+    const ssize_t got = ::pread(fd, buffer, size, offset);
+    if (got >= 0) return static_cast<size_t>(got);
+    if (errno != EINTR) return ErrnoError(errno, what);
+  }
+}
+
+}  // namespace
 
 ContentWriter::~ContentWriter() { Release(); }
 
@@ -23,13 +38,50 @@ void ContentWriter::Release() {
   if (std::exchange(locked_, false)) store_.Unlock(key_);
 }
 
-absl::Status ContentWriter::Open() {
+absl::Status ContentWriter::Begin(const std::optional<IngestStatus>& found, bool restart) {
+  if (found.has_value()) {
+    status_.leases = found->leases;
+    if (!restart) {
+      status_.started_at = found->started_at;
+      if (status_.total_bytes == 0) status_.total_bytes = found->total_bytes;
+      if (status_.expected.empty()) status_.expected = found->expected;
+    }
+  }
+  if (!scope_.lease.empty() && std::find(status_.leases.begin(), status_.leases.end(),
+                                         scope_.lease) == status_.leases.end()) {
+    status_.leases.push_back(scope_.lease);
+  }
+  GANTRY_RETURN_IF_ERROR(MakeDirectories(store_.IngestPath(key_), 0700));
+  GANTRY_RETURN_IF_ERROR(OpenData(restart || !found.has_value()));
+  GANTRY_RETURN_IF_ERROR(FaultPoint("content.ingest.directory"));
+  if (found.has_value() && Encode(status_) == Encode(*found)) return absl::OkStatus();
+  const absl::Status recorded = PutRecord();
+  // A directory that no record names would only be found at the next start.
+  if (!recorded.ok() && !found.has_value()) RemoveDirectory();
+  return recorded;
+}
+
+absl::Status ContentWriter::PutRecord() {
+  GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, scope_.ns));
+    GANTRY_RETURN_IF_ERROR(
+        metadata::AttachToLease(writer, scope_.ns, scope_.lease, "ingests", status_.ref));
+    return writer.Put(kIngestBucket, scope_.ns, status_.ref, Encode(status_));
+  }));
+  return FaultPoint("content.ingest.recorded");
+}
+
+absl::Status ContentWriter::OpenData(bool truncate) {
   const std::string path = store_.IngestPath(key_) + "/data";
-  GANTRY_ASSIGN_OR_RETURN(data_, OpenFile(path, O_RDWR | O_CREAT, 0600));
+  GANTRY_ASSIGN_OR_RETURN(data_, OpenFile(path, O_RDWR | O_CREAT | (truncate ? O_TRUNC : 0), 0600));
   struct stat st {};
   if (::fstat(data_.get(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat ", path));
   status_.offset_bytes = st.st_size;
-  status_.updated_at = absl::TimeFromTimespec(st.st_mtim);
+  if (st.st_size > 0) {
+    status_.updated_at = absl::TimeFromTimespec(st.st_mtim);
+  } else {
+    GANTRY_RETURN_IF_ERROR(Touch());
+  }
   if (!status_.expected.empty()) {
     GANTRY_ASSIGN_OR_RETURN(const Digest expected, Digest::Parse(status_.expected));
     algorithm_ = std::string(expected.algorithm());
@@ -37,28 +89,66 @@ absl::Status ContentWriter::Open() {
   return Rehash(algorithm_);
 }
 
+absl::Status ContentWriter::Touch() {
+  // The kernel's own stamp is up to a tick old, and clients compare it with their clock.
+  const struct timespec times[2] = {{0, UTIME_OMIT}, absl::ToTimespec(status_.updated_at)};
+  if (::futimens(data_.get(), times) != 0)
+    return ErrnoError(errno, absl::StrCat("set the time of ingest ", status_.ref));
+  return absl::OkStatus();
+}
+
 absl::Status ContentWriter::Rehash(absl::string_view algorithm) {
   GANTRY_ASSIGN_OR_RETURN(Digester digester, Digester::Create(algorithm));
-  std::string buffer(status_.offset_bytes > 0 ? 1 << 20 : 0, '\0');
+  std::string buffer(status_.offset_bytes > 0 ? kCopyBytes : 0, '\0');
   for (int64_t offset = 0; offset < status_.offset_bytes;) {
-    const ssize_t got = ::pread(data_.get(), buffer.data(), buffer.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError(errno, absl::StrCat("read back ingest ", status_.ref));
+    GANTRY_ASSIGN_OR_RETURN(const size_t got,
+                            ReadAt(data_.get(), buffer.data(), buffer.size(), offset,
+                                   absl::StrCat("read back ingest ", status_.ref)));
     if (got == 0) return absl::DataLossError(absl::StrCat("ingest ", status_.ref, " has shrunk"));
-    digester.Update(absl::string_view(buffer.data(), static_cast<size_t>(got)));
-    offset += got;
+    digester.Update(absl::string_view(buffer.data(), got));
+    offset += static_cast<int64_t>(got);
   }
   digester_ = std::move(digester);
   algorithm_ = std::string(algorithm);
   return absl::OkStatus();
 }
 
-absl::Status ContentWriter::Write(absl::string_view bytes) {
-  if (shared_) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("write to ref ", status_.ref, " @", status_.offset_bytes,
-                     ": the content is whole: failed precondition"));
+void ContentWriter::Share(int64_t size_bytes) {
+  shared_ = true;
+  status_.offset_bytes = status_.total_bytes = size_bytes;
+}
+
+absl::Status ContentWriter::Unshare(int64_t keep_bytes) {
+  GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(status_.expected));
+  const std::string what = absl::StrCat("copy content ", digest.text(), " to ref ", status_.ref);
+  absl::StatusOr<UniqueFd> blob = OpenFile(store_.BlobPath(digest), O_RDONLY | O_NOFOLLOW);
+  if (!blob.ok()) return Annotate(blob.status(), what);
+  std::optional<IngestStatus> found;
+  GANTRY_RETURN_IF_ERROR(store_.store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(found, FindIngest(reader, scope_.ns, status_.ref));
+    return absl::OkStatus();
+  }));
+  const IngestStatus before = status_;
+  algorithm_ = std::string(digest.algorithm());
+  // What it becomes is other content than the client named at first.
+  status_.expected.clear();
+  if (absl::Status begun = Begin(found, /*restart=*/true); !begun.ok()) {
+    status_ = before;
+    return begun;
   }
+  shared_ = false;
+  std::string buffer(keep_bytes > 0 ? kCopyBytes : 0, '\0');
+  while (status_.offset_bytes < keep_bytes) {
+    GANTRY_ASSIGN_OR_RETURN(const size_t got, ReadAt(blob->get(), buffer.data(), buffer.size(),
+                                                     status_.offset_bytes, what));
+    if (got == 0) return absl::DataLossError(absl::StrCat(what, ": the file is short"));
+    GANTRY_RETURN_IF_ERROR(Write(absl::string_view(buffer.data(), got)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ContentWriter::Write(absl::string_view bytes) {
+  if (shared_) GANTRY_RETURN_IF_ERROR(Unshare(status_.offset_bytes));
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.write"));
   while (!bytes.empty()) {
     const ssize_t put = ::pwrite(data_.get(), bytes.data(), bytes.size(), status_.offset_bytes);
@@ -69,12 +159,7 @@ absl::Status ContentWriter::Write(absl::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(put));
   }
   status_.updated_at = absl::Now();
-  // The kernel's own stamp is up to a tick old, and clients compare it with their clock.
-  const struct timespec times[2] = {{0, UTIME_OMIT}, absl::ToTimespec(status_.updated_at)};
-  if (::futimens(data_.get(), times) != 0) {
-    return ErrnoError(errno, absl::StrCat("set the time of ingest ", status_.ref));
-  }
-  return absl::OkStatus();
+  return Touch();
 }
 
 Digest ContentWriter::CurrentDigest() const {
@@ -84,21 +169,23 @@ Digest ContentWriter::CurrentDigest() const {
 }
 
 absl::Status ContentWriter::Reset() {
-  if (shared_) {
-    // The client wants to send the bytes all the same: an upload like any other begins.
-    shared_ = false;
-    status_.offset_bytes = 0;
-    GANTRY_RETURN_IF_ERROR(MakeDirectories(store_.IngestPath(key_), 0700));
-    GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) {
-      return writer.Put(kIngestBucket, scope_.ns, status_.ref, Encode(status_));
-    }));
-    GANTRY_RETURN_IF_ERROR(Open());
-  }
+  if (shared_) return Unshare(0);
   if (::ftruncate(data_.get(), 0) != 0)
     return ErrnoError(errno, absl::StrCat("truncate ingest ", status_.ref));
   status_.offset_bytes = 0;
   status_.updated_at = absl::Now();
+  GANTRY_RETURN_IF_ERROR(Touch());
   return Rehash(algorithm_);
+}
+
+absl::Status ContentWriter::DropIfKnown(const std::string& expected) {
+  GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(expected));
+  std::optional<BlobInfo> found;
+  GANTRY_RETURN_IF_ERROR(store_.store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(found, FindBlob(reader, scope_.ns, digest));
+    return absl::OkStatus();
+  }));
+  return found.has_value() && store_.IsWhole(*found) ? DropAsKnown(digest) : absl::OkStatus();
 }
 
 absl::StatusOr<Digest> ContentWriter::Commit(int64_t size_bytes, const std::string& expected,
@@ -113,30 +200,20 @@ absl::StatusOr<Digest> ContentWriter::Commit(int64_t size_bytes, const std::stri
                                                       status_.offset_bytes, ", expected ",
                                                       size_bytes, ": failed precondition"));
   }
-  Digest digest;
-  if (shared_) {
-    GANTRY_ASSIGN_OR_RETURN(digest, Digest::Parse(status_.expected));
-  } else {
-    if (!wanted.empty() && wanted.algorithm() != algorithm_)
-      GANTRY_RETURN_IF_ERROR(Rehash(wanted.algorithm()));
-    digest = digester_->Finish();
+  if (!shared_ && !wanted.empty() && wanted.algorithm() != algorithm_) {
+    GANTRY_RETURN_IF_ERROR(Rehash(wanted.algorithm()));
   }
+  const Digest digest = CurrentDigest();
   if (!wanted.empty() && digest != wanted) {
-    // The digester is used up; a client may go on writing after a refusal.
-    if (!shared_) GANTRY_RETURN_IF_ERROR(Rehash(algorithm_));
     return absl::FailedPreconditionError(absl::StrCat("unexpected commit digest ", digest.text(),
                                                       ", expected ", wanted.text(),
                                                       ": failed precondition"));
   }
   absl::Status status = shared_ ? absl::OkStatus() : MakeBlob(digest);
   if (status.ok()) status = Record(digest, labels);
-  if (!status.ok()) {
-    if (absl::IsAlreadyExists(status)) DropIngest();
-    Release();
-    return status;
-  }
-  RemoveDirectory();
+  if (status.ok() || absl::IsAlreadyExists(status)) RemoveDirectory();
   Release();
+  if (!status.ok()) return status;
   return digest;
 }
 
@@ -145,14 +222,16 @@ absl::Status ContentWriter::MakeBlob(const Digest& digest) {
   const std::string blob = store_.BlobPath(digest);
   if (::fchmod(data_.get(), 0444) != 0)
     return ErrnoError(errno, absl::StrCat("set the mode of ", data));
-  if (::fdatasync(data_.get()) != 0) return ErrnoError(errno, absl::StrCat("sync ", data));
+  if (::fsync(data_.get()) != 0) return ErrnoError(errno, absl::StrCat("sync ", data));
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.synced"));
+  // Over a file that is there already: the bytes are the same, or the old ones are damaged.
   if (::rename(data.c_str(), blob.c_str()) != 0) {
     if (errno == ENOENT) return IngestNotFound(status_.ref);
     return ErrnoError(errno, absl::StrCat("rename ", data, " to ", blob));
   }
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.renamed"));
-  return SyncDirectory(blob.substr(0, blob.rfind('/')));
+  GANTRY_RETURN_IF_ERROR(SyncDirectory(blob.substr(0, blob.rfind('/'))));
+  return FaultPoint("content.commit.durable");
 }
 
 absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
@@ -161,24 +240,40 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
   info.size_bytes = status_.offset_bytes;
   info.created_at = info.updated_at = absl::Now();
   info.labels = labels;
-  GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.record"));
-  return store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> found,
-                            FindBlob(writer, scope_.ns, digest));
-    if (found.has_value()) return BlobExists(digest);
+  bool known = false;
+  GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const bool uploaded, DropIngestRecord(writer, scope_.ns, status_.ref));
+    if (!uploaded && !shared_) return IngestNotFound(status_.ref);
     GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, scope_.ns));
-    GANTRY_RETURN_IF_ERROR(writer.Put(kBlobBucket, scope_.ns, digest.text(), Encode(info)));
-    GANTRY_RETURN_IF_ERROR(writer.Delete(kIngestBucket, scope_.ns, status_.ref).status());
-    return metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text());
-  });
+    GANTRY_RETURN_IF_ERROR(
+        metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text()));
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> own, FindBlob(writer, scope_.ns, digest));
+    known = own.has_value();
+    if (known) return absl::OkStatus();
+    if (shared_) {
+      // The other namespace may have deleted it since the writer was opened.
+      GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> others,
+                              store_.FindAnywhere(writer, digest));
+      if (!others.has_value()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("content ", digest.text(),
+                         " has been deleted where it was: send its bytes: failed precondition"));
+      }
+    }
+    return writer.Put(kBlobBucket, scope_.ns, digest.text(), Encode(info));
+  }));
+  GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.recorded"));
+  return known ? BlobExists(digest) : absl::OkStatus();
 }
 
-void ContentWriter::DropIngest() {
-  const absl::Status status = store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
-    return writer.Delete(kIngestBucket, scope_.ns, status_.ref).status();
-  });
-  if (!status.ok()) LogWarn(status.message());
+absl::Status ContentWriter::DropAsKnown(const Digest& digest) {
+  GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_RETURN_IF_ERROR(DropIngestRecord(writer, scope_.ns, status_.ref).status());
+    return metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text());
+  }));
   RemoveDirectory();
+  Release();
+  return BlobExists(digest);
 }
 
 void ContentWriter::RemoveDirectory() {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "services/content/content.h"
+#include "services/metadata/store.h"
 
 namespace gantry::content {
 
@@ -25,10 +26,12 @@ class ContentWriter {
   absl::Status Write(absl::string_view bytes);
   // Starts over.
   absl::Status Reset();
+  // Drops the upload if the namespace has `expected` by now, and says AlreadyExists then.
+  absl::Status DropIfKnown(const std::string& expected);
   // Verifies size (0: any) and digest (empty: any), makes the blob and its record, and drops the
   // upload. Durable when it returns. Errors: FailedPrecondition for another size or digest (the
-  // upload stays); AlreadyExists if the namespace has the blob (the upload is dropped); NotFound if
-  // the upload was aborted.
+  // upload stays); AlreadyExists if the namespace has the blob (the upload is dropped, the lease
+  // holds the content); NotFound if the upload was aborted.
   absl::StatusOr<Digest> Commit(int64_t size_bytes, const std::string& expected,
                                 const Labels& labels);
 
@@ -37,13 +40,22 @@ class ContentWriter {
   ContentWriter(ContentStore& store, Scope scope, std::string key, IngestStatus status)
       : store_(store), scope_(std::move(scope)), key_(std::move(key)), status_(std::move(status)) {}
 
-  absl::Status Open();
+  // Goes on with `found` where it was left, or makes the upload: directory, file, record.
+  absl::Status Begin(const std::optional<IngestStatus>& found, bool restart);
+  // Stands for a blob of `size_bytes` that another namespace has: nothing need be written.
+  void Share(int64_t size_bytes);
+  // Makes an upload of its own out of a shared blob, with its first `keep_bytes` in it.
+  absl::Status Unshare(int64_t keep_bytes);
+  absl::Status OpenData(bool truncate);
+  absl::Status PutRecord();
   // Reads what is there already, so that the digest goes on from it.
   absl::Status Rehash(absl::string_view algorithm);
+  // Stamps the file with `status_.updated_at`.
+  absl::Status Touch();
   absl::Status MakeBlob(const Digest& digest);
   absl::Status Record(const Digest& digest, const Labels& labels);
-  // Drops the upload where the content was found to exist: its record and its directory.
-  void DropIngest();
+  // Drops the upload because the namespace has `digest`. AlreadyExists, or why that failed.
+  absl::Status DropAsKnown(const Digest& digest);
   void RemoveDirectory();
   void Release();
 
@@ -51,7 +63,7 @@ class ContentWriter {
   const Scope scope_;
   const std::string key_;
   IngestStatus status_;
-  bool shared_ = false;  // nothing to be written: another namespace has the blob
+  bool shared_ = false;
   bool locked_ = true;
   UniqueFd data_;
   std::string algorithm_ = "sha256";

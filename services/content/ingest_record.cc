@@ -3,11 +3,12 @@
 #include "absl/strings/escaping.h"
 #include "base/errors.h"
 #include "services/metadata/codec.h"
+#include "services/metadata/lease_resources.h"
 
 namespace gantry::content {
 namespace {
 
-enum Field : uint32_t { kStarted = 1, kTotal = 2, kExpected = 3 };
+enum Field : uint32_t { kStarted = 1, kTotal = 2, kExpected = 3, kLease = 4 };
 
 }  // namespace
 
@@ -16,6 +17,7 @@ std::string Encode(const IngestStatus& status) {
   metadata::PutTime(writer, kStarted, status.started_at);
   writer.Int(kTotal, status.total_bytes);
   writer.Bytes(kExpected, status.expected);
+  for (const std::string& lease : status.leases) writer.Element(kLease, lease);
   return writer.Take();
 }
 
@@ -27,6 +29,7 @@ absl::StatusOr<IngestStatus> DecodeIngest(absl::string_view ref, absl::string_vi
     if (reader.field() == kStarted) status.started_at = metadata::GetTime(reader);
     if (reader.field() == kTotal) status.total_bytes = reader.integer();
     if (reader.field() == kExpected) status.expected = reader.str();
+    if (reader.field() == kLease) status.leases.push_back(reader.str());
   }
   GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("ingest ", ref)));
   return status;
@@ -42,8 +45,18 @@ absl::StatusOr<std::optional<IngestStatus>> FindIngest(const metadata::Reader& r
   return std::optional<IngestStatus>(std::move(status));
 }
 
+absl::StatusOr<bool> DropIngestRecord(metadata::Writer& writer, const std::string& ns,
+                                      const std::string& ref) {
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<IngestStatus> found, FindIngest(writer, ns, ref));
+  if (!found.has_value()) return false;
+  for (const std::string& lease : found->leases) {
+    GANTRY_RETURN_IF_ERROR(metadata::DetachFromLease(writer, ns, lease, {"ingests", ref}));
+  }
+  return writer.Delete(kIngestBucket, ns, ref);
+}
+
 absl::Status IngestNotFound(absl::string_view ref) {
-  return absl::NotFoundError(absl::StrCat("ref ", absl::CHexEscape(ref), ": not found"));
+  return absl::NotFoundError(absl::StrCat("reference ", absl::CHexEscape(ref), ": not found"));
 }
 
 std::string IngestKey(absl::string_view ns, absl::string_view ref) {

@@ -17,6 +17,9 @@ absl::StatusOr<IngestStatus> DecodeIngest(absl::string_view ref, absl::string_vi
 absl::StatusOr<std::optional<IngestStatus>> FindIngest(const metadata::Reader& reader,
                                                        const std::string& ns,
                                                        const std::string& ref);
+// Deletes the record of `ref`, if there is one, and what leases hold of it. Whether there was one.
+absl::StatusOr<bool> DropIngestRecord(metadata::Writer& writer, const std::string& ns,
+                                      const std::string& ref);
 absl::Status IngestNotFound(absl::string_view ref);
 
 // The name of an ingest's directory: refs are free text and may be long.

@@ -1,5 +1,7 @@
 #include "services/content/write_reactor.h"
 
+#include <atomic>
+
 #include "base/errors.h"
 #include "proto/containerd/events/content.pb.h"
 #include "services/rpc/context.h"
@@ -10,6 +12,14 @@ namespace gantry::content {
 
 namespace api = containerd::services::content::v1;
 
+namespace {
+
+// A client that has just closed a writer may open the next before the end of its stream has got
+// here.
+constexpr std::chrono::milliseconds kHandover(300);
+
+}  // namespace
+
 WriteReactor::WriteReactor(grpc::CallbackServerContext* context, Executor& executor,
                            ContentStore& store, rpc::EventPublisher& events)
     : context_(context), executor_(executor), store_(store), events_(events) {
@@ -17,13 +27,12 @@ WriteReactor::WriteReactor(grpc::CallbackServerContext* context, Executor& execu
 }
 
 void WriteReactor::OnReadDone(bool ok) {
-  executor_.Run([this, ok] {
+  if (ok) {
+    executor_.Run([this] { Answer(); });
+  } else {
     // The client has ended its side, or the connection broke: the upload stays for resume.
-    if (!ok) return End(absl::OkStatus());
-    const absl::Status status = Handle();
-    if (!status.ok()) return End(status);
-    StartWrite(&response_);
-  });
+    executor_.Run([this] { End(absl::OkStatus()); });
+  }
 }
 
 void WriteReactor::OnWriteDone(bool ok) {
@@ -33,6 +42,35 @@ void WriteReactor::OnWriteDone(bool ok) {
   }
   executor_.Run(
       [this, ok] { End(ok ? absl::OkStatus() : absl::CancelledError("the client went away")); });
+}
+
+void WriteReactor::Answer() {
+  const absl::Status status = Handle();
+  if (status.ok()) return StartWrite(&response_);
+  const bool locked = writer_ == nullptr && absl::IsUnavailable(status);
+  if (locked && give_up_ == std::chrono::system_clock::time_point{}) {
+    give_up_ = std::chrono::system_clock::now() + kHandover;
+  }
+  if (locked && std::chrono::system_clock::now() < give_up_) return AnswerWhenFree();
+  End(status);
+}
+
+void WriteReactor::AnswerWhenFree() {
+  // The alarm and the closing writer may both call it: the first is the one that counts. Whoever
+  // comes later finds `called` set and touches nothing of the reactor, which may be gone.
+  auto called = std::make_shared<std::atomic<bool>>(false);
+  const auto retry = std::make_shared<const std::function<void()>>([this, called] {
+    if (!called->exchange(true)) executor_.Run([this] { Answer(); });
+  });
+  // The retry may run, and this be gone, before the next lines have.
+  const auto alarm = std::make_shared<grpc::Alarm>();
+  const std::string ns = ns_;
+  const std::string ref = ref_;
+  ContentStore& store = store_;
+  retry_ = retry;
+  alarm_ = alarm;
+  alarm->Set(give_up_, [retry](bool) { (*retry)(); });
+  store.WhenFree(ns, ref, retry);
 }
 
 void WriteReactor::End(const absl::Status& status) {
@@ -57,49 +95,51 @@ absl::Status WriteReactor::OpenWriter() {
   return absl::OkStatus();
 }
 
-absl::Status WriteReactor::MergeFields() {
-  if (!request_.ref().empty() && request_.ref() != ref_) {
+absl::Status WriteReactor::Validate() const {
+  if (!ref_.empty() && !request_.ref().empty() && request_.ref() != ref_) {
     return absl::InvalidArgumentError(absl::StrCat(
         "ref \"", request_.ref(), "\" differs from the stream's \"", ref_, "\": invalid argument"));
   }
-  if (request_.total() != 0) {
-    if (total_ != 0 && total_ != request_.total()) {
-      return absl::FailedPreconditionError(absl::StrCat("total ", request_.total(),
-                                                        " differs from the stream's ", total_,
-                                                        ": failed precondition"));
-    }
-    total_ = request_.total();
+  switch (request_.action()) {
+    case api::STAT:
+    case api::WRITE:
+    case api::COMMIT:
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("action ", static_cast<int>(request_.action()),
+                                                     " is unknown: invalid argument"));
   }
+  if (request_.offset() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("offset ", request_.offset(), " is negative: invalid argument"));
+  }
+  if (request_.total() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("total ", request_.total(), " is negative: invalid argument"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteReactor::MergeFields() {
+  // Clients may learn both while they write: what is said last holds, and the commit checks it.
+  if (request_.total() != 0) total_ = request_.total();
   if (!request_.expected().empty()) {
-    if (!expected_.empty() && expected_ != request_.expected()) {
-      return absl::FailedPreconditionError(absl::StrCat("expected digest ", request_.expected(),
-                                                        " differs from the stream's ", expected_,
-                                                        ": failed precondition"));
-    }
     expected_ = request_.expected();
+    GANTRY_RETURN_IF_ERROR(writer_->DropIfKnown(expected_));
   }
   if (!request_.labels().empty()) labels_ = rpc::ToLabels(request_.labels());
   return absl::OkStatus();
 }
 
 absl::Status WriteReactor::Handle() {
+  GANTRY_RETURN_IF_ERROR(Validate());
   if (writer_ == nullptr) {
     GANTRY_RETURN_IF_ERROR(OpenWriter());
   }
   GANTRY_RETURN_IF_ERROR(MergeFields());
   response_.Clear();
   response_.set_action(request_.action());
-  switch (request_.action()) {
-    case api::STAT:
-      break;
-    case api::WRITE:
-    case api::COMMIT:
-      GANTRY_RETURN_IF_ERROR(WriteAndCommit());
-      break;
-    default:
-      return absl::InvalidArgumentError(absl::StrCat("action ", static_cast<int>(request_.action()),
-                                                     " is unknown: invalid argument"));
-  }
+  if (request_.action() != api::STAT) GANTRY_RETURN_IF_ERROR(WriteAndCommit());
   const IngestStatus& status = writer_->status();
   rpc::ToProto(status.started_at, response_.mutable_started_at());
   rpc::ToProto(status.updated_at, response_.mutable_updated_at());
@@ -115,10 +155,6 @@ absl::Status WriteReactor::Handle() {
 
 absl::Status WriteReactor::WriteAndCommit() {
   const int64_t at = writer_->status().offset_bytes;
-  if (request_.offset() < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("offset ", request_.offset(), " is negative: invalid argument"));
-  }
   if (request_.offset() > 0 && request_.offset() != at) {
     return absl::OutOfRangeError(absl::StrCat(
         "write @", request_.offset(), " must occur at current offset ", at, ": out of range"));

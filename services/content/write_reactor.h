@@ -1,6 +1,10 @@
 #ifndef GANTRY_SERVICES_CONTENT_WRITE_REACTOR_H_
 #define GANTRY_SERVICES_CONTENT_WRITE_REACTOR_H_
 
+#include <grpcpp/alarm.h>
+
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,10 +30,16 @@ class WriteReactor final
   void OnDone() override { delete this; }
 
  private:
+  // Serves `request_` and answers.
+  void Answer();
   absl::Status Handle();
+  absl::Status Validate() const;
   absl::Status OpenWriter();
   absl::Status MergeFields();
   absl::Status WriteAndCommit();
+  // Has Answer called again when the ref's present writer closes, or at `give_up_`; holds no thread
+  // until then.
+  void AnswerWhenFree();
   void End(const absl::Status& status);
 
   grpc::CallbackServerContext* const context_;
@@ -45,6 +55,9 @@ class WriteReactor final
   Labels labels_;
   std::unique_ptr<ContentWriter> writer_;
   bool committed_ = false;
+  std::chrono::system_clock::time_point give_up_{};
+  std::shared_ptr<grpc::Alarm> alarm_;
+  std::shared_ptr<const std::function<void()>> retry_;
 };
 
 }  // namespace gantry::content

@@ -1,0 +1,205 @@
+#include <sys/stat.h>
+
+#include <set>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+#include "base/fault_point.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "services/content/blob_record.h"
+#include "services/content/content_store.h"
+#include "services/content/ingest_record.h"
+#include "services/metadata/filter.h"
+
+// The half of ContentStore that is about uploads.
+
+namespace gantry::content {
+namespace {
+
+// How far an ingest is and when it was last written to, from its file.
+void FillFromFile(const std::string& path, IngestStatus* status) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) == 0) {
+    status->offset_bytes = st.st_size;
+    status->updated_at = absl::TimeFromTimespec(st.st_mtim);
+  } else {
+    status->updated_at = status->started_at;
+  }
+}
+
+// Whether what was uploaded for `found` can be part of what the client sends now.
+bool Continues(const IngestStatus& found, int64_t total_bytes, const std::string& expected) {
+  const bool other_total =
+      total_bytes > 0 && found.total_bytes > 0 && total_bytes != found.total_bytes;
+  const bool other_digest =
+      !expected.empty() && !found.expected.empty() && expected != found.expected;
+  return !other_total && !other_digest;
+}
+
+}  // namespace
+
+absl::Status ContentStore::RemoveOrphanedIngests() {
+  std::set<std::string> known;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
+                            reader.Namespaces(kIngestBucket));
+    for (const std::string& ns : namespaces) {
+      GANTRY_RETURN_IF_ERROR(
+          reader.ForEach(kIngestBucket, ns, [&](absl::string_view ref, absl::string_view) {
+            known.insert(IngestKey(ns, ref));
+            return absl::OkStatus();
+          }));
+    }
+    return absl::OkStatus();
+  }));
+  GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> keys, ListDirectory(root_ + "/ingest"));
+  for (const std::string& key : keys) {
+    if (known.count(key) == 0) GANTRY_RETURN_IF_ERROR(RemoveTree(IngestPath(key)));
+  }
+  return absl::OkStatus();
+}
+
+bool ContentStore::TryLock(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  return locked_.try_emplace(key).second;
+}
+
+void ContentStore::Unlock(const std::string& key) {
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = locked_.find(key);
+    waiting = std::move(found->second);
+    locked_.erase(found);
+  }
+  for (const auto& waiter : waiting) {
+    if (const auto ready = waiter.lock()) (*ready)();
+  }
+}
+
+void ContentStore::WhenFree(const std::string& ns, const std::string& ref,
+                            const std::shared_ptr<const std::function<void()>>& ready) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = locked_.find(IngestKey(ns, ref));
+    if (found != locked_.end()) {
+      std::erase_if(found->second, [](const auto& waiter) { return waiter.expired(); });
+      found->second.push_back(ready);
+      return;
+    }
+  }
+  (*ready)();
+}
+
+absl::StatusOr<std::unique_ptr<ContentWriter>> ContentStore::OpenWriter(
+    const Scope& scope, const std::string& ref, int64_t total_bytes, const std::string& expected) {
+  if (ref.empty()) return absl::InvalidArgumentError("ref must not be empty: invalid argument");
+  if (total_bytes < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("total ", total_bytes, " is negative: invalid argument"));
+  }
+  Digest digest;
+  if (!expected.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(digest, Digest::Parse(expected));
+  }
+  const std::string key = IngestKey(scope.ns, ref);
+  if (!TryLock(key)) {
+    return absl::UnavailableError(absl::StrCat("ref ", ref, " locked: unavailable"));
+  }
+  IngestStatus status;
+  status.ref = ref;
+  status.total_bytes = total_bytes;
+  status.expected = expected;
+  status.started_at = status.updated_at = absl::Now();
+  // From here on the writer owns the lock.
+  std::unique_ptr<ContentWriter> writer(new ContentWriter(*this, scope, key, std::move(status)));
+
+  std::optional<BlobInfo> own;
+  std::optional<BlobInfo> others;
+  std::optional<IngestStatus> found;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    if (!digest.empty()) {
+      GANTRY_ASSIGN_OR_RETURN(own, FindBlob(reader, scope.ns, digest));
+      if (!own.has_value()) {
+        GANTRY_ASSIGN_OR_RETURN(others, FindAnywhere(reader, digest));
+      }
+    }
+    GANTRY_ASSIGN_OR_RETURN(found, FindIngest(reader, scope.ns, ref));
+    return absl::OkStatus();
+  }));
+  // A blob whose file is damaged counts as missing here: sending it again is what repairs it.
+  if (own.has_value() && IsWhole(*own)) return writer->DropAsKnown(digest);
+  if (others.has_value() && (total_bytes == 0 || total_bytes == others->size_bytes) &&
+      IsWhole(*others)) {
+    writer->Share(others->size_bytes);
+    return writer;
+  }
+  const bool restart = found.has_value() && !Continues(*found, total_bytes, expected);
+  GANTRY_RETURN_IF_ERROR(writer->Begin(found, restart));
+  return writer;
+}
+
+absl::StatusOr<IngestStatus> ContentStore::Status(const std::string& ns,
+                                                  const std::string& ref) const {
+  std::optional<IngestStatus> found;
+  if (!ref.empty()) {
+    GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+      GANTRY_ASSIGN_OR_RETURN(found, FindIngest(reader, ns, ref));
+      return absl::OkStatus();
+    }));
+  }
+  if (!found.has_value()) return IngestNotFound(ref);
+  FillFromFile(IngestPath(IngestKey(ns, ref)) + "/data", &*found);
+  return *std::move(found);
+}
+
+absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(
+    const std::string& ns, const std::vector<std::string>& filters) const {
+  GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
+  std::vector<IngestStatus> list;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
+    return reader.ForEach(
+        kIngestBucket, ns, [&](absl::string_view ref, absl::string_view bytes) -> absl::Status {
+          GANTRY_ASSIGN_OR_RETURN(IngestStatus status, DecodeIngest(ref, bytes));
+          const bool matches =
+              set.Match([&status](std::span<const std::string> path) -> std::optional<std::string> {
+                if (path[0] == "ref") return status.ref;
+                return std::nullopt;
+              });
+          if (matches) list.push_back(std::move(status));
+          return absl::OkStatus();
+        });
+  }));
+  for (IngestStatus& status : list) {
+    FillFromFile(IngestPath(IngestKey(ns, status.ref)) + "/data", &status);
+  }
+  return list;
+}
+
+absl::Status ContentStore::Abort(const std::string& ns, const std::string& ref) {
+  if (ref.empty()) return IngestNotFound(ref);
+  // With the lock nobody can begin the same upload between the steps. Without it a writer has the
+  // upload: taking its directory away is what makes its commit fail.
+  const std::string key = IngestKey(ns, ref);
+  const bool locked = TryLock(key);
+  const absl::Cleanup unlock = [&] {
+    if (locked) Unlock(key);
+  };
+  const std::string aborted = absl::StrCat(IngestPath(key), ".", RandomHex(8));
+  if (::rename(IngestPath(key).c_str(), aborted.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoError(errno, absl::StrCat("set aside the data of ref ", ref));
+  }
+  GANTRY_RETURN_IF_ERROR(FaultPoint("content.abort.set_aside"));
+  const absl::Status status = store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const bool existed, DropIngestRecord(writer, ns, ref));
+    return existed ? absl::OkStatus() : IngestNotFound(ref);
+  });
+  GANTRY_RETURN_IF_ERROR(FaultPoint("content.abort.recorded"));
+  const absl::Status removed = RemoveTree(aborted);
+  return status.ok() ? removed : status;
+}
+
+}  // namespace gantry::content
