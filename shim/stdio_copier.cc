@@ -1,12 +1,22 @@
 #include "shim/stdio_copier.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
+#include "base/path.h"
+
 namespace gantry::shim {
+namespace {
+
+constexpr absl::Duration kHoldLimit = absl::Seconds(2);
+
+}  // namespace
 
 StdioCopier::StdioCopier(EventLoop& loop, UniqueFd source, UniqueFd destination,
                          std::function<void()> on_end)
@@ -20,6 +30,8 @@ StdioCopier::StdioCopier(EventLoop& loop, UniqueFd source, UniqueFd destination,
 StdioCopier::~StdioCopier() {
   WatchSource(false);
   WatchDestination(false);
+  if (reads_.valid()) loop_.Remove(reads_.get());
+  if (hold_limit_ != 0) loop_.Cancel(hold_limit_);
 }
 
 void StdioCopier::WatchSource(bool watch) {
@@ -37,6 +49,7 @@ void StdioCopier::WatchDestination(bool watch) {
 }
 
 void StdioCopier::Pump() {
+  if (reads_.valid()) return;  // all was copied; only the reading is waited for
   // One bounded turn: a chatty process must not keep the loop from its other work.
   for (int turn = 0; turn < 16 && !ended_; ++turn) {
     if (!Flush()) return;
@@ -44,11 +57,11 @@ void StdioCopier::Pump() {
     const ssize_t got = ::read(source_.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) {
-      if (finishing_) End();
+      if (finishing_) EndWhenRead();
       return;
     }
     // EIO is how the master of a terminal says that its last user has gone.
-    if (got <= 0) return End();
+    if (got <= 0) return EndWhenRead();
     pending_.assign(buffer.data(), static_cast<size_t>(got));
   }
   if (!ended_) Flush();
@@ -97,9 +110,44 @@ void StdioCopier::Abort() {
   if (!ended_) End();
 }
 
+bool StdioCopier::HoldsUnreadBytes() const {
+  // Only then are we a reader too, so that closing would be what drops the bytes.
+  if ((::fcntl(destination_.get(), F_GETFL) & O_ACCMODE) != O_RDWR) return false;
+  int unread = 0;
+  return ::ioctl(destination_.get(), FIONREAD, &unread) == 0 && unread > 0;
+}
+
+void StdioCopier::EndWhenRead() {
+  if (!HoldsUnreadBytes()) return End();
+  WatchSource(false);
+  reads_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  const auto on_read = [this](uint32_t) {
+    std::array<char, 4096> events;
+    while (::read(reads_.get(), events.data(), events.size()) > 0) {
+    }
+    if (!HoldsUnreadBytes()) End();
+  };
+  if (!reads_.valid() ||
+      ::inotify_add_watch(reads_.get(), FdPath(destination_.get()).c_str(), IN_ACCESS) < 0 ||
+      !loop_.Add(reads_.get(), EPOLLIN, on_read).ok()) {
+    reads_.reset();
+    return End();
+  }
+  hold_limit_ = loop_.After(kHoldLimit, [this] {
+    hold_limit_ = 0;
+    End();
+  });
+  // It may have been read before the watch was there.
+  if (!HoldsUnreadBytes()) End();
+}
+
 void StdioCopier::End() {
   if (ended_) return;
   ended_ = true;
+  if (reads_.valid()) loop_.Remove(reads_.get());
+  reads_.reset();
+  if (hold_limit_ != 0) loop_.Cancel(hold_limit_);
+  hold_limit_ = 0;
   WatchSource(false);
   WatchDestination(false);
   source_.reset();

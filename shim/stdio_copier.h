@@ -16,6 +16,11 @@ class StdioCopier {
  public:
   // Both non-blocking (a regular file as destination may block). `on_end` runs once, after the
   // source ended or failed, or the destination did; by then both are closed.
+  //
+  // A FIFO that is open for reading here as well (O_RDWR) is held until somebody has read what is
+  // in it, for at most two seconds: the kernel drops the bytes of a FIFO that nobody has open, and
+  // the client of a short-lived process may not have opened it yet. A reader that is there loses
+  // nothing by the limit.
   StdioCopier(EventLoop& loop, UniqueFd source, UniqueFd destination, std::function<void()> on_end);
   ~StdioCopier();
   StdioCopier(const StdioCopier&) = delete;
@@ -33,6 +38,9 @@ class StdioCopier {
   bool Flush();  // false while the destination is full, or at the end
   void WatchSource(bool watch);
   void WatchDestination(bool watch);
+  // The source has ended: ends at once, or when the destination has been read empty.
+  void EndWhenRead();
+  bool HoldsUnreadBytes() const;
   void End();
   std::function<void()> Again();
 
@@ -41,6 +49,8 @@ class StdioCopier {
   UniqueFd destination_;
   std::function<void()> on_end_;
   std::string pending_;
+  UniqueFd reads_;  // inotify on the destination, while it is held for a reader
+  EventLoop::TimerId hold_limit_ = 0;
   bool source_watched_ = false;
   bool destination_watched_ = false;
   bool finishing_ = false;

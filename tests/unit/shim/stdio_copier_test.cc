@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "absl/time/clock.h"
+#include "base/temp_dir.h"
 
 namespace gantry::shim {
 namespace {
@@ -119,6 +121,57 @@ TEST_F(StdioCopierTest, AbortEndsItOnce) {
   const auto copier = Start();
   copier->Abort();
   copier->Abort();
+  EXPECT_EQ(ends_, 1);
+}
+
+class FifoCopierTest : public StdioCopierTest {
+ protected:
+  void SetUp() override {
+    path_ = dir_.path() + "/fifo";
+    ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+    copier_ = std::make_unique<StdioCopier>(*loop_, std::move(from_.read), Open(O_RDWR),
+                                            [this] { ++ends_; });
+  }
+  UniqueFd Open(int flags) {
+    return UniqueFd(::open(path_.c_str(), flags | O_NONBLOCK | O_CLOEXEC));
+  }
+  // The process writes and is gone before anybody reads.
+  void WriteAndLeave() {
+    ASSERT_EQ(::write(from_.write.get(), "early", 5), 5);
+    from_.write.reset();
+    for (int i = 0; i < 5; ++i) loop_->RunOnce(absl::Milliseconds(1));
+  }
+  TempDir dir_ = *TempDir::Create("gantry-copier-test-");
+  std::string path_;
+  std::unique_ptr<StdioCopier> copier_;
+};
+
+TEST_F(FifoCopierTest, AReaderThatComesAfterTheProcessHasGoneGetsWhatItWroteAndThenTheEnd) {
+  WriteAndLeave();
+  EXPECT_EQ(ends_, 0) << "held for a reader";
+  to_.read = Open(O_RDONLY);
+  ReadAvailable();
+  EXPECT_EQ(received_, "early");
+  EXPECT_FALSE(at_end_);
+  Until([&] { return ends_ == 1; });
+  ReadAvailable();
+  EXPECT_TRUE(at_end_);
+}
+
+TEST_F(FifoCopierTest, WithoutAReaderTheFifoIsLetGoAfterAWhile) {
+  WriteAndLeave();
+  Until([&] { return ends_ == 1; });
+}
+
+TEST_F(FifoCopierTest, AnEmptyFifoIsNotHeld) {
+  from_.write.reset();
+  loop_->RunOnce(absl::Seconds(1));
+  EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(FifoCopierTest, AbortLetsGoAtOnce) {
+  WriteAndLeave();
+  copier_->Abort();
   EXPECT_EQ(ends_, 1);
 }
 
