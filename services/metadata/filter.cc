@@ -8,6 +8,13 @@
 #include "base/errors.h"
 
 namespace gantry::metadata {
+namespace {
+
+// Of all filters of a request; one is at most 16 KiB and has at most 256 expressions.
+constexpr size_t kMaxBytes = 1 << 20;
+constexpr size_t kMaxExpressions = 1024;
+
+}  // namespace
 
 std::optional<std::string> LabelField(const Labels& labels, std::span<const std::string> path) {
   const auto found = labels.find(absl::StrJoin(path, "."));
@@ -34,8 +41,19 @@ bool Filter::Match(const Adaptor& adaptor) const {
 
 absl::StatusOr<FilterSet> FilterSet::Parse(const std::vector<std::string>& texts) {
   FilterSet set;
+  size_t bytes = 0;
+  size_t expressions = 0;
   for (const std::string& text : texts) {
     GANTRY_ASSIGN_OR_RETURN(Filter filter, Filter::Parse(text));
+    bytes += text.size();
+    expressions += static_cast<size_t>(std::count_if(
+        filter.selectors_.begin(), filter.selectors_.end(),
+        [](const Filter::Selector& selector) { return selector.expression != nullptr; }));
+    if (bytes > kMaxBytes || expressions > kMaxExpressions) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filters of more than ", kMaxBytes, " bytes or ", kMaxExpressions,
+                       " expressions in one request: invalid argument"));
+    }
     set.filters_.push_back(std::move(filter));
   }
   return set;

@@ -32,12 +32,14 @@ std::optional<std::string> LabelField(const Labels& labels, std::span<const std:
 // containerd pkg/filters.
 class Filter {
  public:
-  // Errors: InvalidArgument that quotes the filter and says where and what.
+  // Errors: InvalidArgument that quotes the filter and says where and what. Bounded: 16 KiB, 256
+  // expressions.
   static absl::StatusOr<Filter> Parse(absl::string_view text);
   [[nodiscard]] bool Match(const Adaptor& adaptor) const;
 
  private:
   friend class FilterParser;
+  friend class FilterSet;
   enum class Operator { kPresent, kEqual, kNotEqual, kMatches };
   struct Selector {
     std::vector<std::string> path;
@@ -51,6 +53,7 @@ class Filter {
 // A request's filters, any of which may match; none match all.
 class FilterSet {
  public:
+  // Bounded: 1 MiB, 1024 expressions. Errors: InvalidArgument.
   static absl::StatusOr<FilterSet> Parse(const std::vector<std::string>& texts);
   [[nodiscard]] bool Match(const Adaptor& adaptor) const;
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxFilter = 16384;
 constexpr int64_t kExpressionMemory = 1 << 20;
+constexpr size_t kMaxExpressions = 256;
 
 bool IsFieldCharacter(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
@@ -56,6 +57,9 @@ class FilterParser {
     }
     GANTRY_ASSIGN_OR_RETURN(selector.value, ParseValue(selector.op == Filter::Operator::kMatches));
     if (selector.op == Filter::Operator::kMatches) {
+      if (++expressions_ > kMaxExpressions) {
+        return Error(absl::StrCat("more than ", kMaxExpressions, " expressions"));
+      }
       re2::RE2::Options options;
       options.set_log_errors(false);
       options.set_max_mem(kExpressionMemory);
@@ -144,6 +148,7 @@ class FilterParser {
 
   const absl::string_view text_;
   absl::string_view rest_;
+  size_t expressions_ = 0;
 };
 
 absl::StatusOr<Filter> Filter::Parse(absl::string_view text) { return FilterParser(text).Run(); }

@@ -8,7 +8,7 @@ namespace {
 
 constexpr char kBucket[] = "lease_resources";
 
-// Resources lie under "namespace/lease" as the namespace of their bucket (neither can hold a
+// Resources lie under "namespace/lease" as the namespace of their bucket (the first has no
 // slash), so that those of one lease are one range.
 std::string Owner(absl::string_view ns, absl::string_view lease) {
   return absl::StrCat(ns, "/", lease);

@@ -62,5 +62,32 @@ TEST(FilterTest, AnExpressionThatWouldTakeForEverIsLinear) {
   EXPECT_FALSE(filter->Match([](auto) { return std::string(100000, 'a'); }));
 }
 
+TEST(FilterTest, HostileFiltersAreBounded) {
+  EXPECT_FALSE(Filter::Parse(std::string(20000, 'a')).ok());
+  std::string expressions = "a~=b";
+  for (int i = 0; i < 300; ++i) expressions += ",a~=b";
+  EXPECT_FALSE(Filter::Parse(expressions).ok());
+  EXPECT_FALSE(FilterSet::Parse(std::vector<std::string>(1100, "name~=a")).ok());
+  EXPECT_TRUE(FilterSet::Parse(std::vector<std::string>(1100, "name==a")).ok());
+  EXPECT_FALSE(Filter::Parse("name~=/((a{100}){100}){100}/").ok());
+}
+
+TEST(FilterTest, EveryPrefixAndEveryByteOfAFilterIsParsedOrRefused) {
+  const std::string text = R"(labels."a\"b".c~=/x\/y/, name!=|z|,size==42)";
+  for (size_t size = 0; size <= text.size(); ++size) {
+    Filter::Parse(text.substr(0, size)).status().IgnoreError();
+    for (const char c : {'\0', '\xff', '"', '\\', '/'}) {
+      std::string changed = text;
+      if (size < changed.size()) changed[size] = c;
+      const auto filter = Filter::Parse(changed);
+      if (filter.ok()) {
+        static_cast<void>(filter->Match(Field));
+      } else {
+        EXPECT_EQ(filter.status().code(), absl::StatusCode::kInvalidArgument);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace gantry::metadata

@@ -76,8 +76,8 @@ TEST_F(StoreTest, NamespacesDoNotSeeEachOtherEvenIfOneIsThePrefixOfTheOther) {
 }
 
 TEST_F(StoreTest, NamesLongerThanAnLmdbKeyAreKeptApart) {
-  const std::string a = std::string(600, 'n') + "a";
-  const std::string b = std::string(600, 'n') + "b";
+  const std::string a = absl::StrCat(std::string(600, 'n'), "a");
+  const std::string b = absl::StrCat(std::string(600, 'n'), "b");
   ASSERT_TRUE(Put("ns", a, "1").ok());
   ASSERT_TRUE(Put("ns", b, "2").ok());
   EXPECT_EQ(Get("ns", a), "1");
