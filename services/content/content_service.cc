@@ -88,9 +88,9 @@ grpc::ServerUnaryReactor* ContentService::Delete(grpc::CallbackServerContext* co
   });
 }
 
-grpc::ServerWriteReactor<api::ReadContentResponse>* ContentService::Read(
-    grpc::CallbackServerContext* context, const api::ReadContentRequest* request) {
-  return new ReadReactor(context, executor_, store_, request);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ContentService::Read(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return new ReadReactor(context, executor_, store_, *request);
 }
 
 grpc::ServerUnaryReactor* ContentService::Status(grpc::CallbackServerContext* context,

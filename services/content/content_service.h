@@ -8,8 +8,10 @@
 
 namespace gantry::content {
 
-// containerd.services.content.v1.Content.
-class ContentService final : public containerd::services::content::v1::Content::CallbackService {
+// containerd.services.content.v1.Content. Read makes its messages itself, see ReadReactor.
+class ContentService final
+    : public containerd::services::content::v1::Content::WithRawCallbackMethod_Read<
+          containerd::services::content::v1::Content::CallbackService> {
  public:
   // All outlive this.
   ContentService(ContentStore& store, Executor& executor, rpc::EventPublisher& events)
@@ -30,9 +32,8 @@ class ContentService final : public containerd::services::content::v1::Content::
       grpc::CallbackServerContext* context,
       const containerd::services::content::v1::DeleteContentRequest* request,
       google::protobuf::Empty* response) override;
-  grpc::ServerWriteReactor<containerd::services::content::v1::ReadContentResponse>* Read(
-      grpc::CallbackServerContext* context,
-      const containerd::services::content::v1::ReadContentRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* context,
+                                                   const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* Status(
       grpc::CallbackServerContext* context,
       const containerd::services::content::v1::StatusRequest* request,

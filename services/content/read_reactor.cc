@@ -1,27 +1,42 @@
 #include "services/content/read_reactor.h"
 
+#include <grpc/slice.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/errors.h"
+#include "base/wire.h"
 #include "services/rpc/context.h"
 #include "services/rpc/status.h"
 
 namespace gantry::content {
 namespace {
 
+namespace api = containerd::services::content::v1;
+
 constexpr uint64_t kChunk = 1 << 20;
+
+// What comes before the bytes of `data` in a ReadContentResponse; data is its last field.
+grpc::Slice ResponseHead(uint64_t offset, uint64_t length) {
+  constexpr char kDataTag = (api::ReadContentResponse::kDataFieldNumber << 3) | 2;
+  WireWriter head;
+  head.Uint(api::ReadContentResponse::kOffsetFieldNumber, offset);
+  std::string bytes = head.Take();
+  bytes.push_back(kDataTag);
+  for (; length >= 0x80; length >>= 7) bytes.push_back(static_cast<char>(length | 0x80));
+  bytes.push_back(static_cast<char>(length));
+  return grpc::Slice(bytes);
+}
 
 }  // namespace
 
 ReadReactor::ReadReactor(grpc::CallbackServerContext* context, Executor& executor,
-                         ContentProvider& content,
-                         const containerd::services::content::v1::ReadContentRequest* request)
+                         ContentProvider& content, const grpc::ByteBuffer& request)
     : executor_(executor), content_(content) {
   executor_.Run([this, context, request] {
     const absl::StatusOr<rpc::RequestContext> rpc = rpc::ContextOf(*context);
-    const absl::Status status = rpc.ok() ? Open(*request, rpc->ns) : rpc.status();
+    const absl::Status status = rpc.ok() ? Open(request, rpc->ns) : rpc.status();
     if (status.ok()) {
       SendNext();
     } else {
@@ -30,8 +45,11 @@ ReadReactor::ReadReactor(grpc::CallbackServerContext* context, Executor& executo
   });
 }
 
-absl::Status ReadReactor::Open(const containerd::services::content::v1::ReadContentRequest& request,
-                               const std::string& ns) {
+absl::Status ReadReactor::Open(grpc::ByteBuffer bytes, const std::string& ns) {
+  api::ReadContentRequest request;
+  const grpc::Status parsed =
+      grpc::SerializationTraits<api::ReadContentRequest>::Deserialize(&bytes, &request);
+  if (!parsed.ok()) return Annotate(rpc::FromGrpc(parsed), "read request");
   GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request.digest()));
   if (request.offset() < 0) {
     return absl::InvalidArgumentError(
@@ -56,27 +74,29 @@ absl::Status ReadReactor::Open(const containerd::services::content::v1::ReadCont
 }
 
 void ReadReactor::SendNext() {
-  if (offset_ == end_) {
-    Finish(grpc::Status::OK);
-    return;
-  }
-  std::string* const data = response_.mutable_data();
-  data->resize(std::min(kChunk, end_ - offset_));
+  if (offset_ == end_) return Finish(grpc::Status::OK);
+  if (absl::Status status = Fill(); !status.ok()) return Finish(rpc::ToGrpc(status));
+  StartWrite(&response_);
+}
+
+absl::Status ReadReactor::Fill() {
+  const size_t wanted = std::min(kChunk, end_ - offset_);
+  grpc_slice raw = grpc_slice_malloc(wanted);
   ssize_t got;
   do {
-    got = ::pread(blob_->fd(), data->data(), data->size(), static_cast<off_t>(offset_));
+    got = ::pread(blob_->fd(), GRPC_SLICE_START_PTR(raw), wanted, static_cast<off_t>(offset_));
   } while (got < 0 && errno == EINTR);
-  if (got <= 0) {
-    const absl::Status status =
-        got == 0 ? absl::DataLossError(absl::StrCat("content ", digest_, " ended early on disk"))
-                 : ErrnoError(errno, absl::StrCat("read content ", digest_));
-    Finish(rpc::ToGrpc(status));
-    return;
-  }
-  data->resize(static_cast<size_t>(got));
-  response_.set_offset(static_cast<int64_t>(offset_));
-  offset_ += static_cast<uint64_t>(got);
-  StartWrite(&response_);
+  const int error = errno;
+  // Only now: a short slice holds its bytes in itself, so that a copy made before would miss them.
+  const grpc::Slice chunk(raw, grpc::Slice::STEAL_REF);
+  if (got < 0) return ErrnoError(error, absl::StrCat("read content ", digest_));
+  if (got == 0)
+    return absl::DataLossError(absl::StrCat("content ", digest_, " ended early on disk"));
+  const auto length = static_cast<uint64_t>(got);
+  const grpc::Slice parts[2] = {ResponseHead(offset_, length), chunk.sub(0, length)};
+  response_ = grpc::ByteBuffer(parts, 2);
+  offset_ += length;
+  return absl::OkStatus();
 }
 
 void ReadReactor::OnWriteDone(bool ok) {

@@ -1,7 +1,10 @@
 #ifndef GANTRY_SERVICES_CONTENT_READ_REACTOR_H_
 #define GANTRY_SERVICES_CONTENT_READ_REACTOR_H_
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include <memory>
+#include <string>
 
 #include "base/executor.h"
 #include "proto/containerd/services/content/v1/content.grpc.pb.h"
@@ -9,20 +12,21 @@
 
 namespace gantry::content {
 
-// Streams a range of a blob, one chunk in flight: the next is read when the last has gone out.
-// Owned by gRPC until OnDone.
-class ReadReactor final
-    : public grpc::ServerWriteReactor<containerd::services::content::v1::ReadContentResponse> {
+// Streams a range of a blob, one chunk in flight: the next is read when the last has gone out. A
+// chunk is read from the page cache straight into the slice that gRPC sends, so the messages are
+// made by hand. Owned by gRPC until OnDone.
+class ReadReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   ReadReactor(grpc::CallbackServerContext* context, Executor& executor, ContentProvider& content,
-              const containerd::services::content::v1::ReadContentRequest* request);
+              const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnDone() override { delete this; }
 
  private:
-  absl::Status Open(const containerd::services::content::v1::ReadContentRequest& request,
-                    const std::string& ns);
+  absl::Status Open(grpc::ByteBuffer bytes, const std::string& ns);
+  // Makes `response_` of what is at `offset_`, and moves that.
+  absl::Status Fill();
   void SendNext();
 
   Executor& executor_;
@@ -31,7 +35,7 @@ class ReadReactor final
   std::unique_ptr<BlobReader> blob_;
   uint64_t offset_ = 0;
   uint64_t end_ = 0;
-  containerd::services::content::v1::ReadContentResponse response_;
+  grpc::ByteBuffer response_;
 };
 
 }  // namespace gantry::content
