@@ -1,5 +1,8 @@
 #include "services/containers/containers.h"
 
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
@@ -113,28 +116,35 @@ absl::StatusOr<std::optional<Container>> Find(const metadata::Reader& reader, co
   return std::optional<Container>(std::move(container));
 }
 
-absl::Status NotFound(const std::string& id) {
-  return absl::NotFoundError(absl::StrCat("container \"", id, "\" in namespace: not found"));
+absl::Status NotFound(const std::string& ns, const std::string& id) {
+  return absl::NotFoundError(absl::StrCat("container \"", absl::CHexEscape(id),
+                                          "\" in namespace \"", ns, "\": not found"));
+}
+
+// An id that could not have been made is one that is not there: only its absence is an error.
+absl::Status RequireId(const std::string& id) {
+  if (!id.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("container id must be provided: invalid argument");
 }
 
 absl::Status Validate(const Container& container) {
-  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("container.id", container.id));
-  GANTRY_RETURN_IF_ERROR(Annotate(ValidateLabels(container.labels), "container.labels"));
+  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("container.ID", container.id));
+  GANTRY_RETURN_IF_ERROR(Annotate(ValidateLabels(container.labels), "container.Labels"));
   for (const auto& [name, any] : container.extensions) {
     if (name.empty()) {
       return absl::InvalidArgumentError(
-          "container.extensions keys must not be zero-length: invalid argument");
+          "container.Extension keys must not be zero-length: invalid argument");
     }
   }
   if (container.runtime_name.empty()) {
-    return absl::InvalidArgumentError("container.runtime.name must be set: invalid argument");
+    return absl::InvalidArgumentError("container.Runtime.Name must be set: invalid argument");
   }
   if (container.spec.type_url.empty() && container.spec.value.empty()) {
-    return absl::InvalidArgumentError("container.spec must be set: invalid argument");
+    return absl::InvalidArgumentError("container.Spec must be set: invalid argument");
   }
   if (!container.snapshot_key.empty() && container.snapshotter.empty()) {
     return absl::InvalidArgumentError(
-        "container.snapshotter must be set if container.snapshot_key is set: invalid argument");
+        "container.Snapshotter must be set if container.SnapshotKey is set: invalid argument");
   }
   return absl::OkStatus();
 }
@@ -177,20 +187,36 @@ absl::Status ApplyPath(const std::string& path, const Container& wanted, Contain
   } else if (path == "snapshotter") {
     updated->snapshotter = wanted.snapshotter;
   } else {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot update \"", path, "\" field on container \"", wanted.id, "\": invalid argument"));
+    return absl::InvalidArgumentError(absl::StrCat("cannot update \"", absl::CHexEscape(path),
+                                                   "\" field on container \"", wanted.id,
+                                                   "\": invalid argument"));
   }
   return absl::OkStatus();
+}
+
+// Without a mask the request stands for the whole record, so it must tell what never changes as it
+// is.
+absl::Status CheckImmutable(const Container& found, const Container& wanted) {
+  const char* field = nullptr;
+  if (wanted.snapshotter != found.snapshotter) field = "Snapshotter";
+  if (wanted.runtime_name != found.runtime_name) field = "Runtime.Name";
+  if (field == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("container.", field, " field is immutable: invalid argument"));
+}
+
+bool Names(const std::vector<std::string>& paths, absl::string_view path) {
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
 }  // namespace
 
 absl::StatusOr<Container> Containers::Get(const std::string& ns, const std::string& id) const {
-  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("container.id", id));
+  GANTRY_RETURN_IF_ERROR(RequireId(id));
   std::optional<Container> found;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(found, Find(reader, ns, id));
-    return found.has_value() ? absl::OkStatus() : NotFound(id);
+    return found.has_value() ? absl::OkStatus() : NotFound(ns, id);
   }));
   return *std::move(found);
 }
@@ -212,7 +238,7 @@ absl::StatusOr<std::vector<Container>> Containers::List(
 }
 
 absl::StatusOr<Container> Containers::Create(const std::string& ns, const Container& wanted) {
-  GANTRY_RETURN_IF_ERROR(Validate(wanted));
+  GANTRY_RETURN_IF_ERROR(Annotate(Validate(wanted), "create container failed validation"));
   Container created = wanted;
   created.created_at = created.updated_at = absl::Now();
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
@@ -229,29 +255,23 @@ absl::StatusOr<Container> Containers::Create(const std::string& ns, const Contai
 
 absl::StatusOr<Container> Containers::Update(const std::string& ns, const Container& wanted,
                                              const std::vector<std::string>& paths) {
-  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("container.id", wanted.id));
+  GANTRY_RETURN_IF_ERROR(RequireId(wanted.id));
   Container updated;
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Container> found, Find(writer, ns, wanted.id));
-    if (!found.has_value()) return NotFound(wanted.id);
+    if (!found.has_value()) return NotFound(ns, wanted.id);
     updated = *found;
-    if (paths.empty()) {
-      // Without a mask everything that may change is replaced; what may not must be told as it is,
-      // or not.
-      if (!wanted.runtime_name.empty() && wanted.runtime_name != found->runtime_name) {
-        return absl::InvalidArgumentError(
-            "container.runtime.name field is immutable: invalid argument");
-      }
-      if (!wanted.snapshotter.empty() && wanted.snapshotter != found->snapshotter) {
-        return absl::InvalidArgumentError(
-            "container.snapshotter field is immutable: invalid argument");
-      }
-      for (const char* path : {"labels", "spec", "extensions", "image", "snapshotkey"}) {
-        GANTRY_RETURN_IF_ERROR(ApplyPath(path, wanted, &updated));
-      }
+    if (paths.empty()) GANTRY_RETURN_IF_ERROR(CheckImmutable(*found, wanted));
+    const std::vector<std::string> all = {"labels", "spec", "extensions", "image", "snapshotkey"};
+    for (const std::string& path : paths.empty() ? all : paths) {
+      GANTRY_RETURN_IF_ERROR(ApplyPath(path, wanted, &updated));
     }
-    for (const std::string& path : paths) GANTRY_RETURN_IF_ERROR(ApplyPath(path, wanted, &updated));
-    GANTRY_RETURN_IF_ERROR(Validate(updated));
+    if (updated.snapshotter != found->snapshotter && !Names(paths, "snapshotkey")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("cannot update \"snapshotter\" field on container \"", wanted.id,
+                       "\" without \"snapshotkey\": invalid argument"));
+    }
+    GANTRY_RETURN_IF_ERROR(Annotate(Validate(updated), "update failed validation"));
     updated.updated_at = absl::Now();
     return writer.Put(kBucket, ns, wanted.id, Encode(updated));
   }));
@@ -259,10 +279,10 @@ absl::StatusOr<Container> Containers::Update(const std::string& ns, const Contai
 }
 
 absl::Status Containers::Delete(const std::string& ns, const std::string& id) {
-  GANTRY_RETURN_IF_ERROR(ValidateIdentifier("container.id", id));
+  GANTRY_RETURN_IF_ERROR(RequireId(id));
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool existed, writer.Delete(kBucket, ns, id));
-    return existed ? absl::OkStatus() : NotFound(id);
+    return existed ? absl::OkStatus() : NotFound(ns, id);
   });
 }
 

@@ -40,9 +40,10 @@ class Containers {
                                               const std::vector<std::string>& filters) const;
   // Errors: InvalidArgument naming the field; AlreadyExists.
   absl::StatusOr<Container> Create(const std::string& ns, const Container& wanted);
-  // `paths`: labels, labels.KEY, spec, image, extensions, extensions.KEY, snapshotter, snapshotkey;
-  // none for all that may change. Errors: NotFound; InvalidArgument for a field that never changes
-  // or an unknown path.
+  // `paths`: labels, labels.KEY, spec, image, extensions, extensions.KEY, snapshotkey, and with it
+  // snapshotter; none for all that may change, and then the runtime's name and the snapshotter must
+  // be as they are. Errors: NotFound; InvalidArgument for a field that never changes or an unknown
+  // path.
   absl::StatusOr<Container> Update(const std::string& ns, const Container& wanted,
                                    const std::vector<std::string>& paths);
   absl::Status Delete(const std::string& ns, const std::string& id);

@@ -7,6 +7,7 @@
 #include "services/metadata/codec.h"
 #include "services/metadata/filter.h"
 #include "services/metadata/label_mask.h"
+#include "services/metadata/lease_resources.h"
 
 namespace gantry::namespaces {
 namespace {
@@ -48,6 +49,21 @@ absl::StatusOr<std::optional<Namespace>> Find(const metadata::Reader& reader,
   if (!bytes.has_value()) return std::optional<Namespace>();
   GANTRY_ASSIGN_OR_RETURN(Namespace ns, Decode(name, *bytes));
   return std::optional<Namespace>(std::move(ns));
+}
+
+// A lease keeps no namespace: it goes with it, and with it what it holds.
+absl::Status DropLeases(metadata::Writer& writer, const std::string& ns) {
+  std::vector<std::string> leases;
+  GANTRY_RETURN_IF_ERROR(
+      writer.ForEach("leases", ns, [&leases](absl::string_view id, absl::string_view) {
+        leases.emplace_back(id);
+        return absl::OkStatus();
+      }));
+  for (const std::string& lease : leases) {
+    GANTRY_RETURN_IF_ERROR(metadata::ClearLease(writer, ns, lease));
+    GANTRY_RETURN_IF_ERROR(writer.Delete("leases", ns, lease).status());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status NotFound(const std::string& name) {
@@ -139,6 +155,7 @@ absl::Status Namespaces::Delete(const std::string& name) {
           absl::StrCat("namespace \"", name, "\" must be empty, but it still has ",
                        absl::StrJoin(held, ", "), ": failed precondition"));
     }
+    GANTRY_RETURN_IF_ERROR(DropLeases(writer, name));
     GANTRY_ASSIGN_OR_RETURN(const bool existed, writer.Delete(kBucket, "", name));
     return existed ? absl::OkStatus() : NotFound(name);
   });

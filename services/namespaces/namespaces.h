@@ -29,7 +29,7 @@ class Namespaces {
   // Sets labels by `paths` ("labels", "labels.KEY", none for all); makes the namespace if it is
   // missing.
   absl::StatusOr<Namespace> Update(const Namespace& wanted, const std::vector<std::string>& paths);
-  // Errors: NotFound; FailedPrecondition that names what the namespace still holds.
+  // Its leases go with it. Errors: NotFound; FailedPrecondition that names what it still holds.
   absl::Status Delete(const std::string& name);
 
  private:
