@@ -113,6 +113,45 @@ TEST_F(StoreTest, ABodyThatFailsChangesNothingAndHarmsNoOther) {
   EXPECT_EQ(Names("ns").size(), 80u);
 }
 
+TEST_F(StoreTest, ReadersSeeWholeTransactionsWhileOthersWrite) {
+  ASSERT_TRUE(Put("ns", "a", "0").ok());
+  ASSERT_TRUE(Put("ns", "b", "0").ok());
+  std::atomic<bool> stop{false};
+  std::atomic<int> torn{0};
+  std::atomic<int> failed{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 16; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) {
+        const absl::Status status = store_->View([&](const Reader& reader) -> absl::Status {
+          const auto a = reader.Get("things", "ns", "a");
+          const auto b = reader.Get("things", "ns", "b");
+          if (!a.ok()) return a.status();
+          if (!b.ok()) return b.status();
+          torn += **a == **b ? 0 : 1;
+          return absl::OkStatus();
+        });
+        failed += status.ok() ? 0 : 1;
+      }
+    });
+  }
+  for (int round = 1; round <= 200; ++round) {
+    const std::string value = absl::StrCat(round);
+    ASSERT_TRUE(store_
+                    ->Update([&](Writer& writer) -> absl::Status {
+                      EXPECT_TRUE(writer.Put("things", "ns", "a", value).ok());
+                      return writer.Put("things", "ns", "b", value);
+                    })
+                    .ok());
+    // An acknowledged write is seen by whoever reads next.
+    ASSERT_EQ(Get("ns", "b"), value);
+  }
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(torn, 0);
+  EXPECT_EQ(failed, 0);
+}
+
 TEST_F(StoreTest, AWriterReadsWhatItHasWritten) {
   ASSERT_TRUE(store_
                   ->Update([](Writer& writer) -> absl::Status {
