@@ -4,14 +4,17 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <optional>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "runtime/seccomp/unknown_syscalls.h"
 
 namespace gantry::runtime {
 namespace {
@@ -53,28 +56,13 @@ absl::StatusOr<uint32_t> Action(absl::string_view field, const std::string& name
 }
 
 absl::StatusOr<uint32_t> Architecture(const std::string& name) {
-  constexpr std::array<Named<uint32_t>, 18> kArchitectures = {
-      {{"SCMP_ARCH_X86", SCMP_ARCH_X86},
-       {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
-       {"SCMP_ARCH_X32", SCMP_ARCH_X32},
-       {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
-       {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
-       {"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
-       {"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
-       {"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
-       {"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
-       {"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
-       {"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
-       {"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
-       {"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
-       {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
-       {"SCMP_ARCH_S390", SCMP_ARCH_S390},
-       {"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
-       {"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
-       {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64}}};
-  const std::optional<uint32_t> architecture = Find(kArchitectures, name);
-  if (!architecture.has_value()) return Unknown("architectures", name);
-  return *architecture;
+  // libseccomp's names are those of the spec without the prefix, in lower case.
+  constexpr absl::string_view kPrefix = "SCMP_ARCH_";
+  if (!absl::StartsWith(name, kPrefix)) return Unknown("architectures", name);
+  const uint32_t architecture =
+      ::seccomp_arch_resolve_name(absl::AsciiStrToLower(name.substr(kPrefix.size())).c_str());
+  if (architecture == 0) return Unknown("architectures", name);
+  return architecture;
 }
 
 absl::StatusOr<scmp_arg_cmp> Argument(const SeccompArg& arg) {
@@ -95,20 +83,37 @@ absl::StatusOr<scmp_arg_cmp> Argument(const SeccompArg& arg) {
   return scmp_arg_cmp{arg.index, *op, arg.value, arg.value_two};
 }
 
-absl::StatusOr<unsigned> Flags(const LinuxSeccomp& profile) {
+// Newer than the kernel headers that this may be built with. 5.19.
+constexpr unsigned kWaitKillableRecv = 1U << 5;
+
+// seccomp(2) looks at the flags before it looks at the program: without one it says EFAULT for
+// flags that it knows and EINVAL for others.
+bool KernelHas(unsigned flags) {
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) != 0 && errno == EFAULT;
+}
+
+absl::StatusOr<unsigned> Flags(const LinuxSeccomp& profile, bool uses_notify) {
   constexpr std::array<Named<unsigned>, 4> kFlags = {
       {{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
        {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
        {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-       {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1U << 5}}};
+       {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", kWaitKillableRecv}}};
+  unsigned flags = uses_notify ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
   // Without a word in the spec runc allows speculation, since the filter is not what guards against
   // it.
-  if (!profile.flags.has_value()) return SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-  unsigned flags = 0;
+  if (!profile.flags.has_value()) return flags | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
   for (const std::string& name : *profile.flags) {
     const std::optional<unsigned> flag = Find(kFlags, name);
     if (!flag.has_value()) return Unknown("flags", name);
+    // It says how a listener is waited for; the kernel refuses it where there is none.
+    if (*flag == kWaitKillableRecv && !uses_notify) continue;
     flags |= *flag;
+    // 5.7: both together need another way to report a thread that could not follow.
+    if (*flag == SECCOMP_FILTER_FLAG_TSYNC && uses_notify) flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    if (!KernelHas(flags)) {
+      return absl::UnimplementedError(
+          absl::StrCat("linux.seccomp.flags \"", name, "\": this kernel does not have it"));
+    }
   }
   return flags;
 }
@@ -134,6 +139,11 @@ absl::Status AddRules(void* context, const SeccompSyscall& rule, uint32_t action
   for (const std::string& name : rule.names) {
     const int number = ::seccomp_syscall_resolve_name(name.c_str());
     if (number == __NR_SCMP_ERROR) continue;
+    if (action == SCMP_ACT_NOTIFY && name == "write") {
+      return absl::InvalidArgumentError(
+          "linux.seccomp.syscalls: SCMP_ACT_NOTIFY may not be used for write, which hands the "
+          "listener over");
+    }
     // Comparisons are joined by "and". Two of one argument cannot be in one rule; runc takes each
     // for a rule of its own then, which makes it an "or", and profiles rely on that.
     int code = 0;
@@ -172,10 +182,13 @@ absl::StatusOr<std::vector<sock_filter>> Export(void* context) {
 
 absl::StatusOr<SeccompProgram> CompileSeccomp(const LinuxSeccomp& profile) {
   SeccompProgram program;
-  GANTRY_ASSIGN_OR_RETURN(program.flags, Flags(profile));
   GANTRY_ASSIGN_OR_RETURN(
       const uint32_t default_action,
       Action("defaultAction", profile.default_action, profile.default_errno_ret));
+  // Every call would wait for a listener, the one that hands the listener over included.
+  if (default_action == SCMP_ACT_NOTIFY) {
+    return absl::InvalidArgumentError("linux.seccomp.defaultAction may not be SCMP_ACT_NOTIFY");
+  }
   const Context context(::seccomp_init(default_action));
   if (context == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -198,8 +211,10 @@ absl::StatusOr<SeccompProgram> CompileSeccomp(const LinuxSeccomp& profile) {
     program.uses_notify |= action == SCMP_ACT_NOTIFY;
     GANTRY_RETURN_IF_ERROR(AddRules(context.get(), rule, action, default_action));
   }
-  if (program.uses_notify) program.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
-  GANTRY_ASSIGN_OR_RETURN(program.filter, Export(context.get()));
+  GANTRY_ASSIGN_OR_RETURN(program.flags, Flags(profile, program.uses_notify));
+  GANTRY_ASSIGN_OR_RETURN(const std::vector<sock_filter> filter, Export(context.get()));
+  program.filter = UnknownSyscallPrologue(profile, default_action);
+  program.filter.insert(program.filter.end(), filter.begin(), filter.end());
   return program;
 }
 

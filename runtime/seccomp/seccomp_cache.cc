@@ -18,6 +18,10 @@ constexpr size_t kRemembered = 32;
 constexpr size_t kMaxFile = 1 << 20;
 // The kernel's own limit on the length of a filter (BPF_MAXINSNS).
 constexpr size_t kMaxInstructions = 4096;
+constexpr size_t kMaxFiles = 256;
+constexpr size_t kChecksumSize = 64;
+// Part of every key: programs that an older gantry made differently are not taken.
+constexpr uint64_t kFormat = 2;
 
 // Everything that decides the program, in one unambiguous row of bytes.
 std::string Canonical(const LinuxSeccomp& profile) {
@@ -26,6 +30,7 @@ std::string Canonical(const LinuxSeccomp& profile) {
   out.Element(1, absl::StrCat(version->major, ".", version->minor, ".", version->micro, " ",
                               ::seccomp_arch_native()));
   out.Element(2, profile.default_action);
+  out.Uint(8, kFormat);
   out.Uint(3, profile.default_errno_ret.has_value() ? uint64_t{*profile.default_errno_ret} + 1 : 0);
   for (const std::string& architecture : profile.architectures) out.Element(4, architecture);
   out.Bool(5, profile.flags.has_value());
@@ -45,31 +50,30 @@ std::string Canonical(const LinuxSeccomp& profile) {
   return out.Take();
 }
 
-// File: fields 1 flags, 2 uses_notify, 3 instructions, 4 the sha256 of field 3 (hex).
+// File: the sha256 (hex) of the rest; then fields 1 flags, 2 uses_notify, 3 instructions.
 std::string Encode(const SeccompProgram& program) {
-  const absl::string_view code(reinterpret_cast<const char*>(program.filter.data()),
-                               program.filter.size() * sizeof(sock_filter));
   WireWriter out;
   out.Uint(1, program.flags);
   out.Bool(2, program.uses_notify);
-  out.Element(3, code);
-  out.Element(4, Sha256(code).hex());
-  return out.Take();
+  out.Element(3, absl::string_view(reinterpret_cast<const char*>(program.filter.data()),
+                                   program.filter.size() * sizeof(sock_filter)));
+  return absl::StrCat(Sha256(out.bytes()).hex(), out.bytes());
 }
 
 std::optional<SeccompProgram> Decode(absl::string_view bytes) {
   SeccompProgram program;
   absl::string_view code;
-  absl::string_view checksum;
-  WireReader reader(bytes);
+  if (bytes.size() < kChecksumSize) return std::nullopt;
+  const absl::string_view record = bytes.substr(kChecksumSize);
+  if (Sha256(record).hex() != bytes.substr(0, kChecksumSize)) return std::nullopt;
+  WireReader reader(record);
   while (reader.Next()) {
     if (reader.field() == 1) program.flags = static_cast<unsigned>(reader.uint());
     if (reader.field() == 2) program.uses_notify = reader.boolean();
     if (reader.field() == 3) code = reader.bytes();
-    if (reader.field() == 4) checksum = reader.bytes();
   }
   if (!reader.status().ok() || code.empty() || code.size() % sizeof(sock_filter) != 0 ||
-      code.size() / sizeof(sock_filter) > kMaxInstructions || Sha256(code).hex() != checksum) {
+      code.size() / sizeof(sock_filter) > kMaxInstructions) {
     return std::nullopt;
   }
   program.filter.resize(code.size() / sizeof(sock_filter));
@@ -87,6 +91,16 @@ std::optional<SeccompProgram> Load(const std::string& path) {
   }
   const absl::StatusOr<std::string> bytes = ReadFd(fd->get(), kMaxFile, path);
   return bytes.ok() ? Decode(*bytes) : std::nullopt;
+}
+
+// Every profile that a client thinks of becomes a file. Hosts have a handful; when there are many,
+// all go, and those in use come back.
+void MakeRoom(const std::string& directory) {
+  const absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory);
+  if (!names.ok() || names->size() < kMaxFiles) return;
+  for (const std::string& name : *names) {
+    if (name.size() == kChecksumSize) ::unlink(absl::StrCat(directory, "/", name).c_str());
+  }
 }
 
 }  // namespace
@@ -126,6 +140,7 @@ absl::StatusOr<std::shared_ptr<const SeccompProgram>> SeccompCache::Compile(
   GANTRY_ASSIGN_OR_RETURN(SeccompProgram program, CompileSeccomp(profile));
   // A cache that cannot be written costs time and nothing else.
   if (!disk_dir_.empty() && MakeDirectories(disk_dir_, 0700).ok()) {
+    MakeRoom(disk_dir_);
     WriteFileAtomic(path, Encode(program), 0600, Durability::kNotDurable).IgnoreError();
   }
   return Remember(key, std::move(program));
