@@ -90,6 +90,15 @@ absl::StatusOr<UniqueFd> PlanNamespaces(const Linux& spec, SpawnOptions* spawn, 
   return pid_namespace;
 }
 
+// The child becomes a member of the cgroup before it does anything else. `entrance` stays open
+// until the child was cloned.
+void PlanEntrance(const Cgroup::Entrance& entrance, SpawnOptions* spawn, PlanBuilder* plan) {
+  spawn->cgroup_fd = entrance.unified_dir;
+  for (const Cgroup::Entrance::TasksFile& tasks : entrance.tasks) {
+    plan->AddFirst(JoinCgroup, "join cgroup", tasks.path, CgroupArgs{tasks.file.get()});
+  }
+}
+
 void PlanNames(const Spec& spec, PlanBuilder* plan) {
   if (!spec.hostname.empty()) {
     plan->Add(SetHostname, "set the host name to", spec.hostname,
@@ -168,11 +177,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   plan.SetWaitForStart(true);
 
   GANTRY_ASSIGN_OR_RETURN(state->cgroup, Cgroup::Create(cgroups_path, spec.linux_.resources));
-  if (const std::optional<int> fd = state->cgroup->UnifiedDirFd()) spawn.cgroup_fd = *fd;
-  spawn.before_go = [&state](pid_t pid) {
-    return state->cgroup->UnifiedDirFd().has_value() ? absl::OkStatus()
-                                                     : state->cgroup->AddProcess(pid);
-  };
+  absl::StatusOr<Cgroup::Entrance> entrance = state->cgroup->OpenEntrance();
+  if (entrance.ok()) PlanEntrance(*entrance, &spawn, &plan);
   state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
   spawn.run_hooks = [&](pid_t pid) -> absl::Status {
     const Hooks& hooks = spec.hooks;
@@ -180,7 +186,7 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
         RunHooks("prestart", hooks.prestart, state->hook_state, "creating", pid));
     return RunHooks("createRuntime", hooks.create_runtime, state->hook_state, "creating", pid);
   };
-  absl::StatusOr<Spawned> init = Spawn(plan, spawn);
+  absl::StatusOr<Spawned> init = entrance.ok() ? Spawn(plan, spawn) : entrance.status();
   if (!init.ok()) {
     // What failed is the answer; a cgroup that is still busy is removed by whoever comes next.
     state->cgroup->KillAll(SIGKILL).IgnoreError();
@@ -249,11 +255,8 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
   PlanNullStdio(process, stdio, &plan);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(process, state_->seccomp, /*is_init=*/false, &plan));
-  if (const std::optional<int> fd = state_->cgroup->UnifiedDirFd()) spawn.cgroup_fd = *fd;
-  spawn.before_go = [this](pid_t pid) {
-    return state_->cgroup->UnifiedDirFd().has_value() ? absl::OkStatus()
-                                                      : state_->cgroup->AddProcess(pid);
-  };
+  GANTRY_ASSIGN_OR_RETURN(const Cgroup::Entrance entrance, state_->cgroup->OpenEntrance());
+  PlanEntrance(entrance, &spawn, &plan);
   absl::StatusOr<Spawned> child = Spawn(plan, spawn);
   if (!child.ok()) return Annotate(child.status(), "exec failed");
   return ChildProcess{child->pid, std::move(child->pidfd), std::move(child->console)};

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -46,8 +46,20 @@ class Cgroup {
   // Moves a process (all its threads) in. Errors: NotFound if it is gone.
   virtual absl::Status AddProcess(pid_t pid) = 0;
 
-  // v2: the directory, for clone3(2)'s CLONE_INTO_CGROUP. Borrowed. Absent on v1 and hybrid.
-  [[nodiscard]] virtual std::optional<int> UnifiedDirFd() const = 0;
+  // How a process that this one is about to clone becomes a member without AddProcess, which waits
+  // for every fork of the machine to pause (cgroup_threadgroup_rwsem, an RCU grace period, mostly
+  // several milliseconds): it is born in the directory of the v2 tree (CLONE_INTO_CGROUP), and then
+  // puts itself into each v1 hierarchy by writing "0" to its file `tasks`. A single thread that
+  // moves itself takes no such lock (since Linux 5.5).
+  struct Entrance {
+    struct TasksFile {
+      UniqueFd file;     // open for writing
+      std::string path;  // for messages
+    };
+    int unified_dir = -1;  // borrowed; -1: there is no v2 tree
+    std::vector<TasksFile> tasks;
+  };
+  [[nodiscard]] virtual absl::StatusOr<Entrance> OpenEntrance() const = 0;
 
   // Changes limits; absent fields are left alone. Fields are written in an order that the kernel
   // accepts; an error may leave the earlier ones changed.

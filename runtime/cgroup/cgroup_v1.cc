@@ -4,16 +4,19 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "runtime/cgroup/processes.h"
 
 namespace gantry::runtime {
 namespace {
+
+// Not a controller: how the v2 tree of a hybrid host is called among the hierarchies.
+constexpr char kUnified[] = "unified";
 
 // How long Remove and Freeze wait for the kernel to be done with processes that are dying or
 // stopping.
@@ -69,7 +72,7 @@ bool Has(const Hierarchy& hierarchy, absl::string_view controller) {
 std::vector<Hierarchy> Places(const CgroupLayout& layout) {
   std::vector<Hierarchy> places = layout.v1;
   if (!layout.unified_mount.empty()) {
-    places.push_back(Hierarchy{{"unified"}, layout.unified_mount, layout.unified_own_path});
+    places.push_back(Hierarchy{{kUnified}, layout.unified_mount, layout.unified_own_path});
   }
   return places;
 }
@@ -88,29 +91,24 @@ const CgroupDir* CgroupDirs::Find(absl::string_view controller) const {
 absl::StatusOr<std::unique_ptr<Cgroup>> CgroupV1::Create(const CgroupLayout& layout,
                                                          absl::string_view cgroups_path,
                                                          const LinuxResources& resources) {
-  std::vector<ControllerDir> made;
+  std::vector<ControllerDir> all;
   const absl::Status status = [&]() -> absl::Status {
     for (const Hierarchy& place : Places(layout)) {
       const std::string path = CgroupDirectory(place.mount_point, place.own_path, cgroups_path);
-      bool is_new = false;
-      GANTRY_ASSIGN_OR_RETURN(CgroupDir dir, CgroupDir::Make(path, &is_new));
-      if (!is_new) {
-        std::set<pid_t> pids;
-        GANTRY_RETURN_IF_ERROR(dir.CollectPids(&pids));
-        if (!pids.empty()) {
-          return absl::FailedPreconditionError(
-              absl::StrCat("cgroup ", path, " exists and holds processes"));
-        }
-      }
-      made.push_back(ControllerDir{place.controllers, std::move(dir)});
+      bool made = false;
+      GANTRY_ASSIGN_OR_RETURN(CgroupDir dir, CgroupDir::MakeFresh(path, &made));
+      all.push_back(ControllerDir{place.controllers, std::move(dir), made});
       if (Has(place, "cpuset")) GANTRY_RETURN_IF_ERROR(InheritCpuset(place, path));
     }
     return absl::OkStatus();
   }();
-  std::unique_ptr<CgroupV1> cgroup(new CgroupV1(CgroupDirs(std::move(made))));
-  const absl::Status applied = status.ok() ? ApplyResourcesV1(cgroup->dirs_, resources) : status;
+  std::unique_ptr<CgroupV1> cgroup(new CgroupV1(CgroupDirs(std::move(all))));
+  const absl::Status applied =
+      status.ok() ? ApplyResourcesV1(cgroup->dirs_, resources, CgroupAge::kNew) : status;
   if (!applied.ok()) {
-    for (const ControllerDir& one : cgroup->dirs_.all()) one.dir.Remove().IgnoreError();
+    for (const ControllerDir& one : cgroup->dirs_.all()) {
+      if (one.made) one.dir.Remove().IgnoreError();
+    }
     return applied;
   }
   return cgroup;
@@ -141,8 +139,22 @@ absl::Status CgroupV1::AddProcess(pid_t pid) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<Cgroup::Entrance> CgroupV1::OpenEntrance() const {
+  Entrance entrance;
+  for (const ControllerDir& one : dirs_.all()) {
+    if (one.controllers[0] == kUnified) {
+      entrance.unified_dir = one.dir.fd();
+      continue;
+    }
+    UniqueFd file(::openat(one.dir.fd(), "tasks", O_WRONLY | O_CLOEXEC));
+    if (!file.valid()) return ErrnoError(errno, absl::StrCat("open ", one.dir.path(), "/tasks"));
+    entrance.tasks.push_back({std::move(file), one.dir.path()});
+  }
+  return entrance;
+}
+
 absl::Status CgroupV1::Apply(const LinuxResources& resources) {
-  return ApplyResourcesV1(dirs_, resources);
+  return ApplyResourcesV1(dirs_, resources, CgroupAge::kExisting);
 }
 
 absl::Status CgroupV1::WaitForState(absl::string_view state) const {
@@ -185,26 +197,17 @@ absl::StatusOr<std::vector<pid_t>> CgroupV1::Pids() const {
 }
 
 absl::Status CgroupV1::KillAll(int signal) {
-  std::set<pid_t> told;
-  for (bool more = true; more;) {
-    more = false;
-    std::set<pid_t> pids;
-    for (const ControllerDir& one : dirs_.all()) GANTRY_RETURN_IF_ERROR(one.dir.CollectPids(&pids));
-    for (const pid_t pid : pids) {
-      if (!told.insert(pid).second) continue;
-      more = signal == SIGKILL;
-      const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-      if (!pidfd.valid()) continue;  // gone
-      // The number may be another's by now: only a process that is still in here gets the signal.
-      std::set<pid_t> still;
-      GANTRY_RETURN_IF_ERROR(dirs_.all().front().dir.CollectPids(&still));
-      if (still.count(pid) == 0) continue;
-      if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) != 0 &&
-          errno != ESRCH) {
-        return ErrnoError(errno, absl::StrCat("signal process ", pid));
-      }
+  const auto collect = [this](std::set<pid_t>* pids) -> absl::Status {
+    for (const ControllerDir& one : dirs_.all()) GANTRY_RETURN_IF_ERROR(one.dir.CollectPids(pids));
+    return absl::OkStatus();
+  };
+  const auto hold_still = [this] {
+    // Not waited for: whatever stops already forks no more.
+    if (const CgroupDir* const freezer = dirs_.Find("freezer"); freezer != nullptr) {
+      freezer->Write("freezer.state", "FROZEN").IgnoreError();
     }
-  }
+  };
+  GANTRY_RETURN_IF_ERROR(SignalProcesses(collect, signal, hold_still));
   if (signal != SIGKILL) return absl::OkStatus();
   const absl::StatusOr<bool> frozen = Frozen();
   return frozen.ok() && *frozen ? Thaw() : absl::OkStatus();
@@ -238,6 +241,7 @@ absl::StatusOr<UniqueFd> CgroupV1::OomEventFd() const {
 
 absl::Status CgroupV1::Remove() {
   Backoff backoff(kSettle);
+  bool told = false;
   for (;;) {
     absl::Status busy;
     for (const ControllerDir& one : dirs_.all()) {
@@ -247,8 +251,16 @@ absl::Status CgroupV1::Remove() {
       busy = status;
     }
     if (busy.ok()) return busy;
-    // Passes when the processes in it are only dying.
-    if (!backoff.Wait()) return busy;
+    // Processes in it that are only dying leave every hierarchy at the same moment; the v2 tree of
+    // a hybrid host tells when. Without one there is no event to wait for.
+    const CgroupDir* const unified = dirs_.Find(kUnified);
+    if (unified != nullptr && !told) {
+      told = true;
+      GANTRY_RETURN_IF_ERROR(
+          WithCode(WaitForEvent(*unified, "populated", 0, kSettle), busy.code()));
+    } else if (!backoff.Wait()) {
+      return busy;
+    }
   }
 }
 

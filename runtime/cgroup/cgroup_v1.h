@@ -15,6 +15,8 @@ namespace gantry::runtime {
 struct ControllerDir {
   std::vector<std::string> controllers;
   CgroupDir dir;
+  // Made by Create, which removes it again when it fails.
+  bool made = false;
 };
 
 // The container's directories in all v1 hierarchies (and in the v2 tree of a hybrid host).
@@ -38,7 +40,7 @@ class CgroupV1 final : public Cgroup {
                                                       absl::string_view cgroups_path);
 
   absl::Status AddProcess(pid_t pid) override;
-  std::optional<int> UnifiedDirFd() const override { return std::nullopt; }
+  [[nodiscard]] absl::StatusOr<Entrance> OpenEntrance() const override;
   absl::Status Apply(const LinuxResources& resources) override;
   absl::Status Freeze() override;
   absl::Status Thaw() override;
@@ -57,9 +59,13 @@ class CgroupV1 final : public Cgroup {
   CgroupDirs dirs_;
 };
 
-// Writes limits and device rules (resources_v1.cc). Errors: InvalidArgument naming the spec's field
-// where the kernel refuses the value, Unimplemented where the host lacks the controller.
-absl::Status ApplyResourcesV1(const CgroupDirs& dirs, const LinuxResources& resources);
+// Writes limits and device rules (resources_v1.cc). A new cgroup gets its device rules even if
+// there are none: everything is denied then but what every container has. Errors: InvalidArgument
+// naming the spec's field where the kernel refuses the value, Unimplemented where the host lacks
+// the controller.
+enum class CgroupAge { kNew, kExisting };
+absl::Status ApplyResourcesV1(const CgroupDirs& dirs, const LinuxResources& resources,
+                              CgroupAge age);
 
 // The counters (stats_v1.cc).
 absl::StatusOr<StatsV1> ReadStatsV1(const CgroupDirs& dirs);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -19,6 +20,10 @@ constexpr size_t kMaxFile = 4 << 20;
 
 // The cgroups below `fd`; only directories are, the rest are the kernel's files.
 absl::StatusOr<std::vector<std::string>> Children(int fd, absl::string_view what) {
+  struct stat st {};
+  // kernfs counts as others do: one link from above, one from within, one from each directory
+  // below.
+  if (::fstat(fd, &st) == 0 && st.st_nlink == 2) return std::vector<std::string>();
   struct Closer {
     void operator()(DIR* dir) const { ::closedir(dir); }
   };
@@ -76,14 +81,26 @@ absl::Status Collect(int fd, const std::string& shown, std::set<pid_t>* pids) {
 
 }  // namespace
 
-absl::StatusOr<CgroupDir> CgroupDir::Make(const std::string& path, bool* made) {
+absl::StatusOr<CgroupDir> CgroupDir::MakeFresh(const std::string& path, bool* made) {
+  // Mostly only the last is missing, so the parents are looked at when that failed.
   *made = ::mkdir(path.c_str(), 0755) == 0;
   if (!*made && errno == ENOENT) {
     GANTRY_RETURN_IF_ERROR(MakeDirectories(path.substr(0, path.rfind('/')), 0755));
     *made = ::mkdir(path.c_str(), 0755) == 0;
   }
-  if (!*made && errno != EEXIST) return ErrnoError(errno, absl::StrCat("create cgroup ", path));
-  return Open(path);
+  if (!*made && errno == EEXIST && ::rmdir(path.c_str()) == 0) {
+    *made = ::mkdir(path.c_str(), 0755) == 0;
+  }
+  if (*made) return Open(path);
+  if (errno != EEXIST && errno != EBUSY && errno != ENOTEMPTY) {
+    return ErrnoError(errno, absl::StrCat("create cgroup ", path));
+  }
+  GANTRY_ASSIGN_OR_RETURN(CgroupDir dir, Open(path));
+  std::set<pid_t> pids;
+  GANTRY_RETURN_IF_ERROR(dir.CollectPids(&pids));
+  if (pids.empty()) return dir;
+  return absl::FailedPreconditionError(
+      absl::StrCat("cgroup ", path, " exists and holds processes"));
 }
 
 absl::StatusOr<CgroupDir> CgroupDir::Open(const std::string& path) {

@@ -17,8 +17,11 @@ namespace gantry::runtime {
 // One cgroup's directory in one hierarchy, held open. Its files are reached through the descriptor.
 class CgroupDir {
  public:
-  // Makes the directory and its missing parents. `made` tells whether it was not there before.
-  static absl::StatusOr<CgroupDir> Make(const std::string& path, bool* made);
+  // Makes the directory and its missing parents. One that was left behind empty is replaced, so
+  // that its old limits are gone; one with cgroups below it is taken as it is, and `made` is false
+  // then. `path` holds no ".." (CgroupDirectory), and a cgroup file system has no symbolic links:
+  // it cannot lead elsewhere. Errors: FailedPrecondition if there are processes in it.
+  static absl::StatusOr<CgroupDir> MakeFresh(const std::string& path, bool* made);
   // Errors: NotFound.
   static absl::StatusOr<CgroupDir> Open(const std::string& path);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "base/errors.h"
 #include "base/file.h"
@@ -18,7 +19,7 @@ bool IsController(absl::string_view option) {
         "net_cls", "net_prio", "perf_event", "pids", "rdma"}) {
     if (option == known) return true;
   }
-  return option.substr(0, 5) == "name=";
+  return absl::StartsWith(option, "name=");
 }
 
 // Controllers (or "" for the v2 tree) and where this process is: "4:memory:/user", "0::/".
@@ -34,6 +35,13 @@ std::map<std::string, std::string> OwnPaths(absl::string_view self_cgroup) {
   return paths;
 }
 
+// `path` is from the root of the hierarchy; what is mounted may be only the part below `root`.
+std::string BelowMountRoot(const std::string& path, const std::string& root) {
+  if (root == "/") return path;
+  if (path == root) return "/";
+  return absl::StartsWith(path, root + "/") ? path.substr(root.size()) : std::string("/");
+}
+
 }  // namespace
 
 const Hierarchy* CgroupLayout::Find(absl::string_view controller) const {
@@ -44,6 +52,13 @@ const Hierarchy* CgroupLayout::Find(absl::string_view controller) const {
     }
   }
   return nullptr;
+}
+
+bool CgroupLayout::unified_only() const {
+  if (unified_mount.empty()) return false;
+  return std::all_of(v1.begin(), v1.end(), [](const Hierarchy& hierarchy) {
+    return absl::StartsWith(hierarchy.controllers[0], "name=");
+  });
 }
 
 CgroupLayout ParseCgroupLayout(absl::string_view mountinfo, absl::string_view self_cgroup) {
@@ -58,7 +73,7 @@ CgroupLayout ParseCgroupLayout(absl::string_view mountinfo, absl::string_view se
     if (before.size() < 5 || after.size() < 3) continue;
     if (after[0] == "cgroup2" && layout.unified_mount.empty()) {
       layout.unified_mount = before[4];
-      layout.unified_own_path = own.count("") != 0 ? own[""] : "/";
+      layout.unified_own_path = own.count("") != 0 ? BelowMountRoot(own[""], before[3]) : "/";
     }
     if (after[0] != "cgroup") continue;
     Hierarchy hierarchy;
@@ -68,7 +83,7 @@ CgroupLayout ParseCgroupLayout(absl::string_view mountinfo, absl::string_view se
     if (hierarchy.controllers.empty() || layout.Find(hierarchy.controllers[0]) != nullptr) continue;
     hierarchy.mount_point = before[4];
     const auto path = own.find(hierarchy.controllers[0]);
-    hierarchy.own_path = path != own.end() ? path->second : "/";
+    hierarchy.own_path = path != own.end() ? BelowMountRoot(path->second, before[3]) : "/";
     layout.v1.push_back(std::move(hierarchy));
   }
   return layout;

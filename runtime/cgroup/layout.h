@@ -23,6 +23,8 @@ struct CgroupLayout {
   std::string unified_mount;  // cgroup2's mount point; empty if there is none
   std::string unified_own_path;
 
+  // The v2 tree is all there is, or all but named v1 hierarchies that control nothing.
+  [[nodiscard]] bool unified_only() const;
   // The hierarchy that has `controller`, or nullptr.
   [[nodiscard]] const Hierarchy* Find(absl::string_view controller) const;
 };

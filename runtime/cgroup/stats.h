@@ -11,7 +11,7 @@ namespace gantry::runtime {
 // What the kernel counts for one container, in the terms of the cgroup version it was read from
 // (io.containerd.cgroups.v1.Metrics and .v2.Metrics have the same fields). A controller that is not
 // there is an absent part. Times of v1 in nanoseconds, of v2 in microseconds; the rest in bytes.
-// Unlimited is UINT64_MAX (0 for pids, as containerd reports it).
+// Unlimited is UINT64_MAX (0 for the pids of v1, as containerd reports it).
 
 struct PidsStats {
   uint64_t current = 0;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_split.h"
 #include "base/errors.h"
 #include "runtime/cgroup/cgroup_v1.h"
+#include "runtime/cgroup/stats_parse.h"
 
 namespace gantry::runtime {
 namespace {
@@ -12,22 +13,6 @@ namespace {
 // The clock tick of cpuacct.stat is USER_HZ, which is 100 on every architecture that gantry runs
 // on.
 constexpr uint64_t kNanosecondsPerTick = 10'000'000;
-
-// "key number" lines.
-std::map<std::string, uint64_t> ParsePairs(absl::string_view text) {
-  std::map<std::string, uint64_t> pairs;
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> pair =
-        absl::StrSplit(line, absl::MaxSplits(' ', 1));
-    uint64_t number = 0;
-    if (absl::SimpleAtoi(pair.second, &number)) pairs[std::string(pair.first)] = number;
-  }
-  return pairs;
-}
-
-uint64_t NumberOr0(const CgroupDir& dir, const std::string& file) {
-  return dir.ReadNumber(file.c_str()).value_or(0);
-}
 
 absl::StatusOr<CpuStatsV1> ReadCpu(const CgroupDirs& dirs) {
   CpuStatsV1 stats;
@@ -111,7 +96,7 @@ absl::StatusOr<MemoryStatsV1> ReadMemory(const CgroupDir& dir) {
 }
 
 // "8:0 Read 4096" or "8:0 16"; a last line "Total 4096" belongs to no device.
-std::vector<BlkioEntryV1> ParseBlkio(absl::string_view text) {
+std::vector<BlkioEntryV1> ParseBlkio(absl::string_view text, BlockDeviceNames& devices) {
   std::vector<BlkioEntryV1> entries;
   for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
@@ -123,6 +108,7 @@ std::vector<BlkioEntryV1> ParseBlkio(absl::string_view text) {
         !absl::SimpleAtoi(device.second, &entry.minor))
       continue;
     if (words.size() == 3) entry.op = std::string(words[1]);
+    entry.device = devices.Name(entry.major, entry.minor);
     if (absl::SimpleAtoi(words.back(), &entry.value)) entries.push_back(std::move(entry));
   }
   return entries;
@@ -130,11 +116,12 @@ std::vector<BlkioEntryV1> ParseBlkio(absl::string_view text) {
 
 BlkioStatsV1 ReadBlkio(const CgroupDir& dir) {
   // The scheduler's own files where it keeps them, else the throttling layer's.
-  const auto read = [&dir](std::initializer_list<const char*> files) {
+  BlockDeviceNames devices;
+  const auto read = [&](std::initializer_list<const char*> files) {
     for (const char* const file : files) {
       const absl::StatusOr<std::string> text = dir.Read(file);
       if (!text.ok()) continue;
-      std::vector<BlkioEntryV1> entries = ParseBlkio(*text);
+      std::vector<BlkioEntryV1> entries = ParseBlkio(*text, devices);
       if (!entries.empty()) return entries;
     }
     return std::vector<BlkioEntryV1>();
@@ -178,8 +165,21 @@ absl::StatusOr<StatsV1> ReadStatsV1(const CgroupDirs& dirs) {
     GANTRY_ASSIGN_OR_RETURN(stats.memory, ReadMemory(*dir));
     GANTRY_ASSIGN_OR_RETURN(stats.memory_oom_control, ReadOomControlV1(*dir));
   }
-  if (const CgroupDir* const dir = dirs.Find("blkio"); dir != nullptr)
+  if (const CgroupDir* const dir = dirs.Find("blkio"); dir != nullptr) {
     stats.blkio = ReadBlkio(*dir);
+  }
+  if (const CgroupDir* const dir = dirs.Find("hugetlb"); dir != nullptr) {
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> sizes, HugepageSizes(*dir));
+    for (const std::string& size : sizes) {
+      const std::string prefix = absl::StrCat("hugetlb.", size, ".");
+      stats.hugetlb.push_back(HugetlbStats{size, NumberOr0(*dir, prefix + "usage_in_bytes"),
+                                           NumberOr0(*dir, prefix + "max_usage_in_bytes"),
+                                           NumberOr0(*dir, prefix + "failcnt")});
+    }
+  }
+  if (const CgroupDir* const dir = dirs.Find("rdma"); dir != nullptr) {
+    stats.rdma = ReadRdmaStats(*dir);
+  }
   return stats;
 }
 

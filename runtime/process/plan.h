@@ -1,6 +1,7 @@
 #ifndef GANTRY_RUNTIME_PROCESS_PLAN_H_
 #define GANTRY_RUNTIME_PROCESS_PLAN_H_
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -47,6 +48,13 @@ class PlanBuilder {
   template <typename T>
   void Add(Run run, std::string what, std::string subject, const T& data) {
     steps_.push_back(Step{run, Text(std::move(what)), Text(std::move(subject)), Keep(data)});
+  }
+
+  // Before all that were added so far.
+  template <typename T>
+  void AddFirst(Run run, std::string what, std::string subject, const T& data) {
+    Add(run, std::move(what), std::move(subject), data);
+    std::rotate(steps_.begin(), steps_.end() - 1, steps_.end());
   }
 
   // The program, its arguments and environment. `home_of` is the user whose home directory becomes

@@ -15,9 +15,9 @@ namespace gantry::runtime {
 
 struct SpawnOptions {
   uint64_t clone_flags = 0;  // CLONE_NEW*
-  int cgroup_fd = -1;        // v2: born in this cgroup
+  int cgroup_fd = -1;        // born in this cgroup of the v2 tree
   int pid_namespace = -1;    // of the child: a namespace descriptor or a pidfd; -1: the caller's
-  // Runs while the child waits before its first step: cgroup membership, id mappings.
+  // Runs while the child waits in the step WaitForGo.
   std::function<absl::Status(pid_t)> before_go;
   // Runs while the child waits in the step WaitForHooks.
   std::function<absl::Status(pid_t)> run_hooks;

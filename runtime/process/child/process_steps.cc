@@ -108,6 +108,11 @@ int BindConsole(int slave) noexcept {
 
 }  // namespace
 
+int JoinCgroup(Child&, const Step& step) noexcept {
+  const auto& args = *static_cast<const CgroupArgs*>(step.data);
+  return ::write(args.tasks, "0", 1) == 1 ? 0 : errno;
+}
+
 int PrepareProcess(Child& child, const Step&) noexcept {
   // Until execve nobody in the container may look into a process that still has the host's
   // descriptors open (CVE-2016-9962).

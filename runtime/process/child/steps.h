@@ -24,6 +24,12 @@ int WaitForHooks(Child&, const Step&) noexcept;
 // Resets signals, becomes non-dumpable and a session leader, opens the host's procfs.
 int PrepareProcess(Child&, const Step&) noexcept;
 
+// Makes the process, a single thread, a member of the v1 cgroup whose file `tasks` this is.
+struct CgroupArgs {
+  int tasks;
+};
+int JoinCgroup(Child&, const Step&) noexcept;
+
 struct SetNamespaceArgs {
   int fd;     // of a namespace, or a pidfd
   int flags;  // CLONE_NEW*
