@@ -12,6 +12,9 @@ namespace gantry {
 
 // A bounded pool of threads for work that may block on the disk. The destructor finishes what was
 // queued. Thread-safe.
+//
+// The thread that fell idle last is woken first: its stack and caches are warm, and the others stay
+// untouched (and take no memory) while there is little to do.
 class Executor {
  public:
   explicit Executor(int threads);
@@ -22,11 +25,19 @@ class Executor {
   void Run(std::function<void()> work);
 
  private:
+  // One thread's bed. Guarded by mutex_.
+  struct Sleeper {
+    std::condition_variable wake;
+    bool called = false;
+  };
+
   void Work();
+  // Takes the next piece of work; false when there is none and none will come.
+  bool Next(Sleeper& sleeper, std::function<void()>* work);
 
   std::mutex mutex_;
-  std::condition_variable ready_;
   std::deque<std::function<void()>> queue_;
+  std::vector<Sleeper*> idle_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
