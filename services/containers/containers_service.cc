@@ -53,7 +53,7 @@ std::vector<std::string> Filters(const api::ListContainersRequest& request) {
 grpc::ServerUnaryReactor* ContainersService::Get(grpc::CallbackServerContext* context,
                                                  const api::GetContainerRequest* request,
                                                  api::GetContainerResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+  return rpc::UnaryLookup(context, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const Container container, containers_.Get(rpc.ns, request->id()));
     ToProto(container, response->mutable_container());
     return absl::OkStatus();

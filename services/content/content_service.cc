@@ -37,7 +37,7 @@ void ToProto(const IngestStatus& status, api::Status* out) {
 grpc::ServerUnaryReactor* ContentService::Info(grpc::CallbackServerContext* context,
                                                const api::InfoRequest* request,
                                                api::InfoResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+  return rpc::UnaryLookup(context, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request->digest()));
     GANTRY_ASSIGN_OR_RETURN(const BlobInfo info, store_.Info(rpc.ns, digest));
     ToProto(info, response->mutable_info());

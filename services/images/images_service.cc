@@ -44,7 +44,7 @@ std::optional<absl::Time> EpochOf(const Request& request) {
 grpc::ServerUnaryReactor* ImagesService::Get(grpc::CallbackServerContext* context,
                                              const api::GetImageRequest* request,
                                              api::GetImageResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+  return rpc::UnaryLookup(context, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const Image image, images_.Get(rpc.ns, request->name()));
     ToProto(image, response->mutable_image());
     return absl::OkStatus();

@@ -22,7 +22,7 @@ Namespace FromProto(const api::Namespace& ns) { return {ns.name(), rpc::ToLabels
 grpc::ServerUnaryReactor* NamespacesService::Get(grpc::CallbackServerContext* context,
                                                  const api::GetNamespaceRequest* request,
                                                  api::GetNamespaceResponse* response) {
-  return rpc::UnaryWithoutNamespace(context, executor_, [=, this]() -> absl::Status {
+  return rpc::UnaryLookupWithoutNamespace(context, [=, this]() -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const Namespace ns, namespaces_.Get(request->name()));
     ToProto(ns, response->mutable_namespace_());
     return absl::OkStatus();

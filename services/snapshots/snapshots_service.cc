@@ -82,7 +82,7 @@ grpc::ServerUnaryReactor* SnapshotsService::View(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* SnapshotsService::Mounts(grpc::CallbackServerContext* context,
                                                    const api::MountsRequest* request,
                                                    api::MountsResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+  return rpc::UnaryLookup(context, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(Snapshotter * snapshotter, Find(request->snapshotter()));
     GANTRY_ASSIGN_OR_RETURN(const std::vector<Mount> mounts,
                             snapshotter->Mounts(ScopeOf(rpc), request->key()));
@@ -129,7 +129,7 @@ grpc::ServerUnaryReactor* SnapshotsService::Remove(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* SnapshotsService::Stat(grpc::CallbackServerContext* context,
                                                  const api::StatSnapshotRequest* request,
                                                  api::StatSnapshotResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+  return rpc::UnaryLookup(context, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(Snapshotter * snapshotter, Find(request->snapshotter()));
     GANTRY_ASSIGN_OR_RETURN(const Info info, snapshotter->Stat(ScopeOf(rpc), request->key()));
     ToProto(info, response->mutable_info());
