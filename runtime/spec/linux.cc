@@ -94,6 +94,15 @@ void ReadSysctl(JsonFields& fields, std::map<std::string, std::string>* out) {
   }
 }
 
+// Passed over, these would leave a container without what it was promised.
+absl::Status RefuseUnbuilt(const JsonFields& fields) {
+  for (const char* name : {"timeOffsets", "personality", "intelRdt", "memoryPolicy"}) {
+    if (fields.Find(name) == nullptr) continue;
+    return absl::UnimplementedError(absl::StrCat(fields.path(), ".", name, ": not supported yet"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const LinuxNamespace* Linux::FindNamespace(NamespaceType type) const {
@@ -105,6 +114,7 @@ const LinuxNamespace* Linux::FindNamespace(NamespaceType type) const {
 
 absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path) {
   JsonFields fields(json, path);
+  GANTRY_RETURN_IF_ERROR(RefuseUnbuilt(fields));
   Linux parsed;
   fields.ReadArray<IdMapping>("uidMappings", &parsed.uid_mappings, MappingFromJson);
   fields.ReadArray<IdMapping>("gidMappings", &parsed.gid_mappings, MappingFromJson);

@@ -90,6 +90,11 @@ absl::StatusOr<ConsoleSize> ConsoleSizeFromJson(const Json& json, absl::string_v
 
 absl::StatusOr<Process> ProcessFromJson(const Json& json, absl::string_view path) {
   JsonFields fields(json, path);
+  // Passed over, these would leave a process without what it was promised.
+  for (const char* name : {"scheduler", "ioPriority", "execCPUAffinity"}) {
+    if (fields.Find(name) == nullptr) continue;
+    return absl::UnimplementedError(absl::StrCat(path, ".", name, ": not supported yet"));
+  }
   Process process;
   fields.Read("terminal", &process.terminal);
   fields.ReadObject("consoleSize", &process.console_size, ConsoleSizeFromJson);

@@ -108,5 +108,20 @@ TEST(SpecTest, TextThatIsNotJsonIsRefused) {
   EXPECT_FALSE(ParseResources("7").ok());
 }
 
+TEST(Spec, FieldsThatAreNotBuiltAreRefusedByName) {
+  for (const std::string field : {"scheduler", "ioPriority", "execCPUAffinity"}) {
+    const absl::Status status =
+        ParseProcess(R"({"args": ["a"], "cwd": "/", ")" + field + R"(": {}})").status();
+    EXPECT_EQ(status, absl::UnimplementedError("process." + field + ": not supported yet"));
+  }
+  for (const std::string field : {"timeOffsets", "personality", "intelRdt", "memoryPolicy"}) {
+    const absl::Status status = ParseSpec(R"({"ociVersion": "1.0.2", "root": {"path": "r"},
+                      "process": {"args": ["a"], "cwd": "/"}, "linux": {")" +
+                                          field + R"(": {}}})")
+                                    .status();
+    EXPECT_EQ(status, absl::UnimplementedError("linux." + field + ": not supported yet"));
+  }
+}
+
 }  // namespace
 }  // namespace gantry::runtime
