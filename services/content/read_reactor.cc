@@ -76,7 +76,9 @@ absl::Status ReadReactor::Open(grpc::ByteBuffer bytes, const std::string& ns) {
 void ReadReactor::SendNext() {
   if (offset_ == end_) return Finish(grpc::Status::OK);
   if (absl::Status status = Fill(); !status.ok()) return Finish(rpc::ToGrpc(status));
-  StartWrite(&response_);
+  if (offset_ < end_) return StartWrite(&response_);
+  // The status goes out with the last chunk: for a manifest that is one message instead of two.
+  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
 }
 
 absl::Status ReadReactor::Fill() {
