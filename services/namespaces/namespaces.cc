@@ -77,9 +77,9 @@ absl::StatusOr<Namespace> Namespaces::Get(const std::string& name) const {
   std::optional<Namespace> found;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(found, Find(reader, name));
-    return found.has_value() ? absl::OkStatus() : NotFound(name);
+    return absl::OkStatus();
   }));
-  return *std::move(found);
+  return found.has_value() ? *std::move(found) : Namespace{.name = name};
 }
 
 absl::StatusOr<std::vector<Namespace>> Namespaces::List(const std::string& filter) const {

@@ -20,7 +20,8 @@ class Namespaces {
  public:
   explicit Namespaces(metadata::Store& store) : store_(store) {}
 
-  // Errors: NotFound.
+  // One that was never made is answered without labels, as containerd does: dockerd asks for its own
+  // before anything is in it, and takes NotFound for a failure. Errors: InvalidArgument.
   absl::StatusOr<Namespace> Get(const std::string& name) const;
   // Ordered by name. `filter` of containerd's grammar over name and labels; "" for all.
   absl::StatusOr<std::vector<Namespace>> List(const std::string& filter) const;

@@ -120,9 +120,16 @@ TEST_F(NamespacesTest, DeletingTakesTheLeasesAlong) {
                   .ok());
 }
 
+TEST_F(NamespacesTest, OneThatWasNeverMadeIsReadAsOneWithoutLabels) {
+  const absl::StatusOr<Namespace> ns = namespaces_.Get("n");
+  ASSERT_TRUE(ns.ok()) << ns.status();
+  EXPECT_EQ(ns->name, "n");
+  EXPECT_TRUE(ns->labels.empty());
+  EXPECT_TRUE(namespaces_.List("")->empty());
+}
+
 TEST_F(NamespacesTest, WhatIsMissingIsNotFound) {
   const absl::Status wanted = absl::NotFoundError("namespace \"n\": not found");
-  EXPECT_EQ(namespaces_.Get("n").status(), wanted);
   EXPECT_EQ(namespaces_.Delete("n"), wanted);
 }
 
