@@ -52,6 +52,17 @@ class BlobReader {
   uint64_t size_;
 };
 
+// A blob that the daemon itself makes. Going out of scope without Commit drops it.
+class BlobMaker {
+ public:
+  virtual ~BlobMaker() = default;
+  // Errors: ResourceExhausted for a full disk.
+  virtual absl::Status Write(absl::string_view bytes) = 0;
+  // Makes the blob with `labels`; where the namespace has it already, the labels are added to its
+  // own. Durable when it returns. Call once, last.
+  virtual absl::StatusOr<BlobInfo> Commit(const Labels& labels) = 0;
+};
+
 // What other services need of the content store.
 class ContentProvider {
  public:
@@ -60,6 +71,10 @@ class ContentProvider {
   // file is gone or not as long as the record says.
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const std::string& ns,
                                                            const Digest& digest) = 0;
+  // Starts a blob as the upload `ref`; what was there under it is dropped. Errors: Unavailable while
+  // the upload has another writer.
+  virtual absl::StatusOr<std::unique_ptr<BlobMaker>> Make(const Scope& scope,
+                                                          const std::string& ref) = 0;
 };
 
 }  // namespace gantry::content

@@ -28,6 +28,8 @@ class ContentStore : public ContentProvider {
 
   absl::StatusOr<std::unique_ptr<BlobReader>> Open(const std::string& ns,
                                                    const Digest& digest) override;
+  absl::StatusOr<std::unique_ptr<BlobMaker>> Make(const Scope& scope,
+                                                  const std::string& ref) override;
   absl::StatusOr<BlobInfo> Info(const std::string& ns, const Digest& digest) const;
   // `paths`: labels, labels.KEY; none for all labels. Errors: NotFound; InvalidArgument for another
   // path.

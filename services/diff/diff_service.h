@@ -7,7 +7,7 @@
 
 namespace gantry::diff {
 
-// containerd.services.diff.v1.Diff: Apply. Diff (the making of layers) answers Unimplemented.
+// containerd.services.diff.v1.Diff: layers into mounts, and mounts compared to layers.
 class DiffService final : public containerd::services::diff::v1::Diff::CallbackService {
  public:
   // Both outlive this.

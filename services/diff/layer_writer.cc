@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "services/diff/file_state.h"
 
 namespace gantry::diff {
 namespace {
@@ -21,12 +22,6 @@ constexpr char kAufsPrefix[] = ".wh..wh.";
 std::pair<std::string, std::string> Split(const std::string& path) {
   const size_t slash = path.rfind('/');
   return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
-}
-
-// overlayfs keeps its own bookkeeping in these; a layer that brought them could forge whiteouts and
-// redirects. They are left out, as they are when the layer is read through an overlay.
-bool IsReservedXattr(const std::string& name) {
-  return absl::StartsWith(name, "trusted.overlay.") || absl::StartsWith(name, "user.overlay.");
 }
 
 struct timespec Omit() {
@@ -175,7 +170,7 @@ absl::Status LayerWriter::CreateFile(int parent, const std::string& base, const 
   if (::fchown(file.get(), entry.uid, entry.gid) != 0) return ErrnoError(errno, "set the owner");
   if (::fchmod(file.get(), entry.mode & 07777) != 0) return ErrnoError(errno, "set the mode");
   for (const auto& [name, value] : entry.xattrs) {
-    if (IsReservedXattr(name)) continue;
+    if (!IsLayerXattr(name)) continue;  // forged whiteouts, labels of another host
     if (::fsetxattr(file.get(), name.c_str(), value.data(), value.size(), 0) != 0 &&
         errno != ENOTSUP) {
       return ErrnoError(errno, absl::StrCat("set xattr ", name));
@@ -198,7 +193,7 @@ absl::Status LayerWriter::SetAttributes(int parent, const std::string& base, con
   }
   const std::string path = absl::StrCat(FdPath(parent), "/", base);
   for (const auto& [name, value] : entry.xattrs) {
-    if (IsReservedXattr(name)) continue;
+    if (!IsLayerXattr(name)) continue;  // forged whiteouts, labels of another host
     if (::lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
     // The kernel takes user.* on files and directories only.
     if (errno == ENOTSUP || (errno == EPERM && absl::StartsWith(name, "user."))) continue;

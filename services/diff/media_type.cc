@@ -2,8 +2,10 @@
 
 #include <array>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/errors.h"
 
 namespace gantry::diff {
 
@@ -21,8 +23,15 @@ absl::Status CheckLayerMediaType(absl::string_view media_type) {
       return absl::OkStatus();
     }
   }
-  return absl::UnimplementedError(absl::StrCat("apply a layer of media type \"", media_type,
+  return absl::UnimplementedError(absl::StrCat("layer of media type \"", media_type,
                                                "\": no processor for it: not implemented"));
+}
+
+absl::StatusOr<Compression> CompressionOf(absl::string_view media_type) {
+  GANTRY_RETURN_IF_ERROR(CheckLayerMediaType(media_type));
+  if (absl::EndsWith(media_type, "gzip")) return Compression::kGzip;
+  if (absl::EndsWith(media_type, "zstd")) return Compression::kZstd;
+  return Compression::kNone;
 }
 
 }  // namespace gantry::diff

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -75,7 +76,48 @@ absl::StatusOr<UniqueFd> OpenOverlay(const Mount& mount) {
   return tree;
 }
 
+std::string OptionOf(const Mount& mount, absl::string_view key) {
+  for (const std::string& option : mount.options) {
+    absl::string_view value = option;
+    if (absl::ConsumePrefix(&value, key)) return std::string(value);
+  }
+  return "";
+}
+
 }  // namespace
+
+std::vector<std::string> LayersOf(const std::vector<Mount>& mounts) {
+  if (mounts.size() != 1) return {};
+  const Mount& mount = mounts[0];
+  if (mount.type == "bind" || mount.type == "rbind") return {mount.source};
+  if (mount.type != "overlay") return {};
+  std::vector<std::string> layers;
+  if (const std::string upper = OptionOf(mount, "upperdir="); !upper.empty()) {
+    layers.push_back(upper);
+  }
+  for (const absl::string_view lower : absl::StrSplit(OptionOf(mount, "lowerdir="), ':')) {
+    layers.emplace_back(lower);
+  }
+  return layers;
+}
+
+absl::StatusOr<UniqueFd> OpenMountedTreeReadOnly(const std::vector<Mount>& mounts) {
+  if (mounts.empty()) return UniqueFd();
+  if (mounts.size() != 1 || mounts[0].type != "overlay" ||
+      OptionOf(mounts[0], "upperdir=").empty()) {
+    return OpenMountedTree(mounts);
+  }
+  Mount mount{mounts[0].type, mounts[0].source, {}};
+  for (const std::string& option : mounts[0].options) {
+    if (absl::StartsWith(option, "upperdir=") || absl::StartsWith(option, "workdir=") ||
+        absl::StartsWith(option, "lowerdir=") || option == "volatile") {
+      continue;
+    }
+    mount.options.push_back(option);
+  }
+  mount.options.push_back(absl::StrCat("lowerdir=", absl::StrJoin(LayersOf(mounts), ":")));
+  return OpenOverlay(mount);
+}
 
 absl::StatusOr<UniqueFd> OpenMountedTree(const std::vector<Mount>& mounts) {
   if (mounts.size() != 1) {

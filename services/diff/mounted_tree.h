@@ -23,6 +23,15 @@ struct Mount {
 // buffer. Needs Linux 5.2 (6.8 for more lower directories than fit 256 bytes).
 absl::StatusOr<UniqueFd> OpenMountedTree(const std::vector<Mount>& mounts);
 
+// The same to read only, no mount at all being the empty tree (an invalid descriptor). An overlay's
+// upper directory is taken as its topmost lower one, so that a tree in use elsewhere is not
+// mounted for writing twice.
+absl::StatusOr<UniqueFd> OpenMountedTreeReadOnly(const std::vector<Mount>& mounts);
+
+// The directories that `mounts` are made of, topmost first: a bind's source; an overlay's upper
+// directory (if any) and lower ones. Empty for anything else.
+std::vector<std::string> LayersOf(const std::vector<Mount>& mounts);
+
 }  // namespace gantry::diff
 
 #endif  // GANTRY_SERVICES_DIFF_MOUNTED_TREE_H_
