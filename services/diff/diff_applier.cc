@@ -109,6 +109,11 @@ Entry ToEntry(struct archive_entry* raw) {
   if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) entry.device = ::archive_entry_rdev(raw);
   entry.mtime.tv_sec = ::archive_entry_mtime(raw);
   entry.mtime.tv_nsec = ::archive_entry_mtime_nsec(raw);
+  // libarchive gives the sign of "-6.75" to the seconds alone; a timespec counts up from -7.
+  if (entry.mtime.tv_sec < 0 && entry.mtime.tv_nsec > 0) {
+    entry.mtime.tv_sec -= 1;
+    entry.mtime.tv_nsec = 1000000000 - entry.mtime.tv_nsec;
+  }
   ::archive_entry_xattr_reset(raw);
   const char* name = nullptr;
   const void* value = nullptr;
