@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "daemon/service_set.h"
 
 namespace gantry::daemon {
 
@@ -49,6 +50,8 @@ struct Config {
   std::string shim;
   // plugins."io.containerd.gc.v1.scheduler"
   GcConfig gc;
+  // Of the command line only (--services).
+  ServiceSet services;
 
   [[nodiscard]] std::string TtrpcAddress() const;
 };

@@ -68,7 +68,7 @@ struct Daemon::Parts {
 
   Config config;
   RootLock lock;
-  std::unique_ptr<runtime::ZygoteClient> zygote;
+  std::unique_ptr<runtime::ZygoteClient> zygote;  // null if no tasks are served
   std::unique_ptr<EventLoop> loop;
   // The services' callbacks run on the loop and the pools: Stop ends those before the services go.
   std::unique_ptr<Services> services;
@@ -87,17 +87,20 @@ absl::Status Daemon::Parts::Start() {
   GANTRY_RETURN_IF_ERROR(SetOomScore(config.oom_score));
   WarnOfWhatIsMissing(config);
   GANTRY_RETURN_IF_ERROR(MakeDirectories(config.state, 0711));
-  GANTRY_ASSIGN_OR_RETURN(const std::string shim, FindShim(config.shim));
-  GANTRY_ASSIGN_OR_RETURN(zygote, runtime::ZygoteClient::Start(shim));
+  const bool tasks = config.services.Has(Service::kTasks);
+  if (tasks) {
+    GANTRY_ASSIGN_OR_RETURN(const std::string shim, FindShim(config.shim));
+    GANTRY_ASSIGN_OR_RETURN(zygote, runtime::ZygoteClient::Start(shim));
+  }
   GANTRY_ASSIGN_OR_RETURN(loop, EventLoop::Create());
   disk = std::make_unique<Executor>(kDiskThreads);
   layers = std::make_unique<Executor>(kLayerThreads);
   GANTRY_ASSIGN_OR_RETURN(
-      services, Services::Open(config, *loop, {.disk = *disk, .layers = *layers}, *zygote));
+      services, Services::Open(config, *loop, {.disk = *disk, .layers = *layers}, zygote.get()));
   // Before shims can send anything, tasks must be known; before clients can call, shims heard.
   loop_thread = std::make_unique<LoopThread>(*loop);
   GANTRY_RETURN_IF_ERROR(services->Restore());
-  GANTRY_RETURN_IF_ERROR(ServeTtrpc());
+  if (tasks) GANTRY_RETURN_IF_ERROR(ServeTtrpc());
   GANTRY_ASSIGN_OR_RETURN(grpc, GrpcListener::Start(config, services->grpc()));
   return absl::OkStatus();
 }

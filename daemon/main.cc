@@ -49,7 +49,8 @@ int Serve(const Options& options) {
   LogInfo("gantryd is serving", {{"version", kVersion},
                                  {"address", options.config.grpc.address},
                                  {"root", options.config.root},
-                                 {"state", options.config.state}});
+                                 {"state", options.config.state},
+                                 {"services", options.config.services.Text()}});
   NotifySupervisor("READY=1");
   int signal = 0;
   sigwait(&signals, &signal);

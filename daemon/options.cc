@@ -14,6 +14,7 @@ struct Flags {
   std::string root;
   std::string state;
   std::string log_level;
+  std::string services;
 };
 
 absl::StatusOr<ParsedConfig> LoadOrDefault(const std::string& path, bool named) {
@@ -38,6 +39,8 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--root", flags.root, "Directory of what lasts: content, snapshots, metadata");
   app.add_option("--state", flags.state, "Directory of what a reboot ends: tasks, sockets");
   app.add_option("-l,--log-level", flags.log_level, "trace, debug, info, warn, error or fatal");
+  CLI::Option* services_flag = app.add_option(
+      "--services", flags.services, "Serve these alone, in a list with commas (content,snapshots)");
   CLI::App* config_command = app.add_subcommand("config", "Show the configuration");
   CLI::App* default_command =
       config_command->add_subcommand("default", "The configuration without a file or flags");
@@ -65,6 +68,9 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
   Override(flags.root, &options.config.root);
   Override(flags.state, &options.config.state);
   Override(flags.log_level, &options.config.log_level);
+  if (services_flag->count() > 0) {
+    GANTRY_ASSIGN_OR_RETURN(options.config.services, ServiceSet::Parse(flags.services));
+  }
   GANTRY_RETURN_IF_ERROR(ValidateConfig(options.config));
   return parsed;
 }

@@ -1,52 +1,98 @@
 #include "daemon/plugins.h"
 
-namespace gantry::daemon {
+#include "absl/strings/str_cat.h"
 
-introspection::PluginRegistry DescribePlugins(const PluginPaths& paths) {
-  introspection::PluginRegistry registry;
+namespace gantry::daemon {
+namespace {
+
+using introspection::PluginRegistry;
+
+// What the services are made of.
+void AddParts(const PluginPaths& paths, const ServiceSet& served, PluginRegistry* registry) {
   const std::vector<introspection::Platform> here = {introspection::HostPlatform()};
-  registry.Add(
-      {.type = "io.containerd.content.v1", .id = "content", .exports = {{"root", paths.root}}});
-  registry.Add({.type = "io.containerd.snapshotter.v1",
-                .id = "overlayfs",
-                .platforms = here,
-                .exports = {{"root", paths.snapshots}}});
+  if (served.Has(Service::kContent)) {
+    registry->Add(
+        {.type = "io.containerd.content.v1", .id = "content", .exports = {{"root", paths.root}}});
+  }
+  if (served.Has(Service::kSnapshots)) {
+    registry->Add({.type = "io.containerd.snapshotter.v1",
+                   .id = "overlayfs",
+                   .platforms = here,
+                   .exports = {{"root", paths.snapshots}}});
+  }
   // The name that clients filter by; the store behind it is LMDB.
-  registry.Add({.type = "io.containerd.metadata.v1",
-                .id = "bolt",
-                .requires_types = {"io.containerd.content.v1", "io.containerd.snapshotter.v1"},
-                .exports = {{"policy", "shared"}}});
-  registry.Add({.type = "io.containerd.differ.v1",
-                .id = "walking",
-                .requires_types = {"io.containerd.metadata.v1"},
-                .platforms = here});
-  registry.Add({.type = "io.containerd.event.v1", .id = "exchange"});
-  registry.Add({.type = "io.containerd.gc.v1",
-                .id = "scheduler",
-                .requires_types = {"io.containerd.metadata.v1"},
-                .init_error = absl::UnimplementedError("garbage is not collected yet")});
-  registry.Add({.type = "io.containerd.lease.v1",
-                .id = "manager",
-                .requires_types = {"io.containerd.metadata.v1"}});
-  registry.Add({.type = "io.containerd.runtime.v2",
-                .id = "task",
-                .requires_types = {"io.containerd.event.v1", "io.containerd.metadata.v1"},
-                .platforms = here,
-                .exports = {{"state", paths.state}}});
-  for (const char* id :
-       {"containers-service", "content-service", "diff-service", "images-service",
-        "introspection-service", "namespaces-service", "snapshots-service", "tasks-service"}) {
-    registry.Add({.type = "io.containerd.service.v1",
-                  .id = id,
-                  .requires_types = {"io.containerd.metadata.v1"}});
+  registry->Add({.type = "io.containerd.metadata.v1",
+                 .id = "bolt",
+                 .requires_types = {"io.containerd.content.v1", "io.containerd.snapshotter.v1"},
+                 .exports = {{"policy", "shared"}}});
+  if (served.Has(Service::kDiff)) {
+    registry->Add({.type = "io.containerd.differ.v1",
+                   .id = "walking",
+                   .requires_types = {"io.containerd.metadata.v1"},
+                   .platforms = here});
   }
-  for (const char* id :
-       {"containers", "content", "diff", "events", "healthcheck", "images", "introspection",
-        "leases", "namespaces", "snapshots", "tasks", "version"}) {
-    registry.Add({.type = "io.containerd.grpc.v1",
-                  .id = id,
-                  .requires_types = {"io.containerd.service.v1"}});
+  registry->Add({.type = "io.containerd.event.v1", .id = "exchange"});
+  registry->Add({.type = "io.containerd.gc.v1",
+                 .id = "scheduler",
+                 .requires_types = {"io.containerd.metadata.v1"},
+                 .init_error = absl::UnimplementedError("garbage is not collected yet")});
+  if (served.Has(Service::kLeases)) {
+    registry->Add({.type = "io.containerd.lease.v1",
+                   .id = "manager",
+                   .requires_types = {"io.containerd.metadata.v1"}});
   }
+  if (served.Has(Service::kTasks)) {
+    registry->Add({.type = "io.containerd.runtime.v2",
+                   .id = "task",
+                   .requires_types = {"io.containerd.event.v1", "io.containerd.metadata.v1"},
+                   .platforms = here,
+                   .exports = {{"state", paths.state}}});
+  }
+}
+
+// containerd lists a service twice: what it does, and that it is served by gRPC.
+struct Served {
+  const char* id;
+  std::optional<Service> service;  // none: always there
+  bool has_service_plugin;
+};
+
+constexpr Served kServed[] = {
+    {"containers", Service::kContainers, true},
+    {"content", Service::kContent, true},
+    {"diff", Service::kDiff, true},
+    {"events", Service::kEvents, false},
+    {"healthcheck", std::nullopt, false},
+    {"images", Service::kImages, true},
+    {"introspection", std::nullopt, true},
+    {"leases", Service::kLeases, false},
+    {"namespaces", Service::kNamespaces, true},
+    {"snapshots", Service::kSnapshots, true},
+    {"tasks", Service::kTasks, true},
+    {"version", std::nullopt, false},
+};
+
+void AddServices(const ServiceSet& served, PluginRegistry* registry) {
+  for (const Served& row : kServed) {
+    if (!row.has_service_plugin || (row.service && !served.Has(*row.service))) continue;
+    registry->Add({.type = "io.containerd.service.v1",
+                   .id = absl::StrCat(row.id, "-service"),
+                   .requires_types = {"io.containerd.metadata.v1"}});
+  }
+  for (const Served& row : kServed) {
+    if (row.service && !served.Has(*row.service)) continue;
+    registry->Add({.type = "io.containerd.grpc.v1",
+                   .id = row.id,
+                   .requires_types = {"io.containerd.service.v1"}});
+  }
+}
+
+}  // namespace
+
+PluginRegistry DescribePlugins(const PluginPaths& paths, const ServiceSet& served) {
+  PluginRegistry registry;
+  AddParts(paths, served, &registry);
+  AddServices(served, &registry);
   return registry;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "daemon/service_set.h"
 #include "services/introspection/plugin_registry.h"
 
 namespace gantry::daemon {
@@ -13,9 +14,9 @@ struct PluginPaths {
   std::string state;      // of tasks
 };
 
-// The daemon's parts under the names that containerd gives them, so that clients which ask for a
-// snapshotter's platforms or a service's presence find what they look for.
-introspection::PluginRegistry DescribePlugins(const PluginPaths& paths);
+// The parts of a daemon that serves `served`, under the names that containerd gives them, so that
+// clients which ask for a snapshotter's platforms or a service's presence find what they look for.
+introspection::PluginRegistry DescribePlugins(const PluginPaths& paths, const ServiceSet& served);
 
 }  // namespace gantry::daemon
 

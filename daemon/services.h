@@ -14,19 +14,20 @@
 
 namespace gantry::daemon {
 
-// All services of one daemon, wired together: the store, the domains on it, and their adapters. The
-// one place that knows every service. Loop, executors and zygote outlive it.
+// The services of one daemon, those that its configuration names, wired together: the store, and
+// the parts on it. Loop, executors and zygote outlive it.
 class Services {
  public:
-  // Pools for work that blocks: `disk` for short calls, `layers` for the unpacking of layers, which
-  // takes seconds and must not keep short calls waiting.
+  // Pools for work that blocks; see Shared.
   struct Pools {
     Executor& disk;
     Executor& layers;
   };
 
+  // `zygote` is null in a daemon that serves no tasks. Errors: of the store and the parts;
+  // InvalidArgument if a service is wanted without one that it works on.
   static absl::StatusOr<std::unique_ptr<Services>> Open(const Config& config, EventLoop& loop,
-                                                        Pools pools, runtime::ZygoteClient& zygote);
+                                                        Pools pools, runtime::ZygoteClient* zygote);
   ~Services();
 
   // Takes up the tasks of an earlier life. The loop must be running. Call before serving.
@@ -35,7 +36,7 @@ class Services {
   // By full name, for the gRPC server.
   [[nodiscard]] const GrpcListener::NamedServices& grpc() const;
 
-  // One event that a shim sends over ttrpc; on the loop's thread.
+  // One event that a shim sends over ttrpc; on the loop's thread, in a daemon that serves tasks.
   absl::Status ForwardShimEvent(absl::string_view payload);
 
   // Ends event streams, so that a server that drains need not wait for them.

@@ -1,0 +1,24 @@
+#ifndef GANTRY_DAEMON_PARTS_H_
+#define GANTRY_DAEMON_PARTS_H_
+
+#include "base/executor.h"
+#include "daemon/config.h"
+#include "services/metadata/store.h"
+#include "services/rpc/event_publisher.h"
+
+namespace gantry::daemon {
+
+// What every part of the daemon is given. All of it outlives the parts.
+struct Shared {
+  const Config& config;
+  metadata::Store& store;
+  rpc::EventPublisher& publisher;
+  // For short calls that block.
+  Executor& disk;
+  // For the unpacking of layers, which takes seconds and must not keep short calls waiting.
+  Executor& layers;
+};
+
+}  // namespace gantry::daemon
+
+#endif  // GANTRY_DAEMON_PARTS_H_

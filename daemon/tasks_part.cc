@@ -1,0 +1,40 @@
+#include "daemon/tasks_part.h"
+
+#include "base/errors.h"
+
+namespace gantry::daemon {
+namespace {
+
+bool IsVerbose(const Config& config) {
+  return config.log_level == "debug" || config.log_level == "trace";
+}
+
+// The part of a container's record that tasks are made from.
+absl::StatusOr<tasks::ContainerInfo> FindContainer(const containers::Containers& containers,
+                                                   const std::string& ns, const std::string& id) {
+  GANTRY_ASSIGN_OR_RETURN(containers::Container container, containers.Get(ns, id));
+  return tasks::ContainerInfo{.runtime_name = std::move(container.runtime_name),
+                              .runtime_options = std::move(container.runtime_options),
+                              .spec = std::move(container.spec)};
+}
+
+}  // namespace
+
+TasksPart::TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClient& zygote,
+                     const containers::Containers& containers)
+    : launcher_(loop, zygote, shared.config.state, shared.config.TtrpcAddress(),
+                IsVerbose(shared.config)),
+      events_(shared.publisher),
+      manager_(loop, shared.disk, launcher_, events_,
+               {.state_dir = shared.config.state,
+                .find_container =
+                    [&containers](const std::string& ns, const std::string& id) {
+                      return FindContainer(containers, ns, id);
+                    }}),
+      service_(manager_) {}
+
+void TasksPart::Name(GrpcListener::NamedServices* named) {
+  named->emplace_back(containerd::services::tasks::v1::Tasks::service_full_name(), &service_);
+}
+
+}  // namespace gantry::daemon

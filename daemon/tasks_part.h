@@ -1,0 +1,36 @@
+#ifndef GANTRY_DAEMON_TASKS_PART_H_
+#define GANTRY_DAEMON_TASKS_PART_H_
+
+#include "base/event_loop.h"
+#include "daemon/grpc_listener.h"
+#include "daemon/parts.h"
+#include "runtime/zygote/zygote_client.h"
+#include "services/containers/containers.h"
+#include "services/tasks/task_manager.h"
+#include "services/tasks/tasks_service.h"
+#include "services/tasks/zygote_launcher.h"
+
+namespace gantry::daemon {
+
+// Tasks: the launcher of shims, the manager, and its service.
+class TasksPart {
+ public:
+  // All outlive this.
+  TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClient& zygote,
+            const containers::Containers& containers);
+
+  // Takes up the tasks of an earlier life. The loop must be running.
+  absl::Status Restore() { return manager_.Restore(); }
+  void Name(GrpcListener::NamedServices* named);
+  [[nodiscard]] tasks::TaskManager& manager() { return manager_; }
+
+ private:
+  tasks::ZygoteLauncher launcher_;
+  tasks::TaskEventPublisher events_;
+  tasks::TaskManager manager_;
+  tasks::TasksService service_;
+};
+
+}  // namespace gantry::daemon
+
+#endif  // GANTRY_DAEMON_TASKS_PART_H_
