@@ -1,7 +1,6 @@
 #include "runtime/container.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -27,8 +26,12 @@ struct Container::State {
   std::optional<int> oom_score_adj;
   bool no_new_keyring = false;
   std::shared_ptr<const SeccompProgram> seccomp;
-  std::unique_ptr<Cgroup> cgroup;
-  std::unique_ptr<PlanBuilder> plan;  // until Start
+  // Of a loaded container: compiled when it is needed.
+  std::optional<LinuxSeccomp> seccomp_profile;
+  SeccompCache* seccomp_cache = nullptr;
+  std::unique_ptr<Cgroup> cgroup;     // null: it is gone
+  std::unique_ptr<PlanBuilder> plan;  // of its creator, until Start
+  std::string program;                // of a loaded container, for messages
   Spawned init;
   bool started = false;
   HookState hook_state;
@@ -118,15 +121,16 @@ absl::Status CheckNames(const Spec& spec) {
       ": needs a uts namespace of the container's own, else it would be set on the host"));
 }
 
-absl::StatusOr<std::shared_ptr<const SeccompProgram>> CompileFilter(const CreateOptions& options) {
-  const std::optional<LinuxSeccomp>& profile = options.spec.linux_.seccomp;
+absl::StatusOr<std::shared_ptr<const SeccompProgram>> CompileFilter(
+    const std::optional<LinuxSeccomp>& profile, SeccompCache* cache) {
   if (!profile.has_value()) return std::shared_ptr<const SeccompProgram>();
-  if (options.seccomp != nullptr) return options.seccomp->Compile(*profile);
+  if (cache != nullptr) return cache->Compile(*profile);
   GANTRY_ASSIGN_OR_RETURN(SeccompProgram program, CompileSeccomp(*profile));
   return std::make_shared<const SeccompProgram>(std::move(program));
 }
 
 absl::Status SendSignal(const UniqueFd& pidfd, int signal) {
+  if (!pidfd.valid()) return absl::NotFoundError("process already finished");
   if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0) {
     return absl::OkStatus();
   }
@@ -134,9 +138,9 @@ absl::Status SendSignal(const UniqueFd& pidfd, int signal) {
   return ErrnoError(errno, absl::StrCat("send signal ", signal, " to the container's init"));
 }
 
-bool HasEnded(const UniqueFd& pidfd) {
-  pollfd polled{pidfd.get(), POLLIN, 0};
-  return ::poll(&polled, 1, 0) == 1;
+// What goes on in a container's cgroup when there is none.
+absl::Status NoCgroup(const std::string& id) {
+  return absl::FailedPreconditionError(absl::StrCat("container ", id, " has no cgroup any more"));
 }
 
 std::string RootPath(const CreateOptions& options) {
@@ -156,7 +160,7 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   state->no_new_keyring = options.no_new_keyring;
   state->plan = std::make_unique<PlanBuilder>();
   PlanBuilder& plan = *state->plan;
-  GANTRY_ASSIGN_OR_RETURN(state->seccomp, CompileFilter(options));
+  GANTRY_ASSIGN_OR_RETURN(state->seccomp, CompileFilter(spec.linux_.seccomp, options.seccomp));
   if (spec.linux_.cgroups_path.empty()) options.spec.linux_.cgroups_path = "/" + options.id;
   const std::string& cgroups_path = spec.linux_.cgroups_path;
 
@@ -175,6 +179,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   PlanNullStdio(spec.process, options.stdio, &plan);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(spec.process, state->seccomp, /*is_init=*/true, &plan));
   plan.SetWaitForStart(true);
+  plan.SetListener(options.start_listener);
+  plan.SetKeptFds(options.preserve_fds);
 
   GANTRY_ASSIGN_OR_RETURN(state->cgroup, Cgroup::Create(cgroups_path, spec.linux_.resources));
   absl::StatusOr<Cgroup::Entrance> entrance = state->cgroup->OpenEntrance();
@@ -201,13 +207,54 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   return std::unique_ptr<Container>(new Container(std::move(state)));
 }
 
+absl::StatusOr<std::unique_ptr<Container>> Container::Load(LoadOptions options) {
+  Spec& spec = options.spec;
+  auto state = std::make_unique<State>();
+  absl::StatusOr<UniqueFd> pidfd = OpenProcess(options.init);
+  if (pidfd.ok()) {
+    state->init.pidfd = *std::move(pidfd);
+  } else if (!absl::IsNotFound(pidfd.status())) {
+    return pidfd.status();
+  }
+  absl::StatusOr<std::unique_ptr<Cgroup>> cgroup = Cgroup::Open(spec.linux_.cgroups_path);
+  if (cgroup.ok()) {
+    state->cgroup = *std::move(cgroup);
+  } else if (!absl::IsNotFound(cgroup.status())) {
+    return cgroup.status();
+  }
+  state->init.pid = options.init.pid;
+  state->started = !options.start_connection.valid();
+  state->init.socket = std::move(options.start_connection);
+  state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
+  state->id = std::move(options.id);
+  state->oom_score_adj = spec.process.oom_score_adj;
+  state->no_new_keyring = options.no_new_keyring;
+  state->seccomp_profile = std::move(spec.linux_.seccomp);
+  state->seccomp_cache = options.seccomp;
+  state->program = spec.process.args[0];
+  state->linux_.namespaces = std::move(spec.linux_.namespaces);
+  state->poststart = std::move(spec.hooks.poststart);
+  state->poststop = std::move(spec.hooks.poststop);
+  return std::unique_ptr<Container>(new Container(std::move(state)));
+}
+
 Container::Container(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Container::~Container() = default;
 
 pid_t Container::pid() const { return state_->init.pid; }
 int Container::pidfd() const { return state_->init.pidfd.get(); }
+bool Container::HasEnded() const { return runtime::HasEnded(state_->init.pidfd); }
 UniqueFd Container::TakeConsole() { return std::move(state_->init.console); }
 Cgroup& Container::cgroup() { return *state_->cgroup; }
+bool Container::has_cgroup() const { return state_->cgroup != nullptr; }
+
+absl::Status Container::Detach() {
+  const absl::Status status = LetWaitAtListener(state_->init.socket);
+  state_->init.socket.reset();
+  state_->plan.reset();
+  state_->started = true;  // for this object
+  return status;
+}
 
 absl::Status Container::Start() {
   if (state_->started) {
@@ -215,7 +262,10 @@ absl::Status Container::Start() {
         absl::StrCat("container ", state_->id, " was started already"));
   }
   state_->started = true;
-  const absl::Status status = Release(*state_->plan, state_->init.socket);
+  ChildPlan words;
+  words.program = state_->program.c_str();
+  const absl::Status status =
+      Release(state_->plan != nullptr ? state_->plan->Build() : words, state_->init.socket);
   state_->init.socket.reset();
   state_->plan.reset();
   if (status.ok()) {
@@ -227,13 +277,19 @@ absl::Status Container::Start() {
   return status;
 }
 
-absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio& stdio) {
-  if (HasEnded(state_->init.pidfd)) {
-    return absl::FailedPreconditionError("exec failed: the container has stopped");
-  }
+absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio& stdio,
+                                             const ExecOptions& options) {
+  if (HasEnded()) return absl::FailedPreconditionError("exec failed: the container has stopped");
+  if (!has_cgroup()) return NoCgroup(state_->id);
   // It would be frozen with the others before it could report anything.
   GANTRY_ASSIGN_OR_RETURN(const bool frozen, state_->cgroup->Frozen());
-  if (frozen) return absl::FailedPreconditionError("cannot exec in a paused container");
+  if (frozen && !options.ignore_paused) {
+    return absl::FailedPreconditionError("cannot exec in a paused container");
+  }
+  if (state_->seccomp == nullptr) {
+    GANTRY_ASSIGN_OR_RETURN(state_->seccomp,
+                            CompileFilter(state_->seccomp_profile, state_->seccomp_cache));
+  }
   PlanBuilder plan;
   SpawnOptions spawn;
   int join = 0;
@@ -254,6 +310,7 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
            SetNamespaceArgs{state_->init.pidfd.get(), join});
   if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
   PlanNullStdio(process, stdio, &plan);
+  plan.SetKeptFds(options.preserve_fds);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(process, state_->seccomp, /*is_init=*/false, &plan));
   GANTRY_ASSIGN_OR_RETURN(const Cgroup::Entrance entrance, state_->cgroup->OpenEntrance());
   PlanEntrance(entrance, &spawn, &plan);
@@ -266,23 +323,46 @@ absl::Status Container::Kill(int signal) {
   GANTRY_RETURN_IF_ERROR(SendSignal(state_->init.pidfd, signal));
   if (signal != SIGKILL) return absl::OkStatus();
   // The freezer of cgroup v1 keeps even SIGKILL waiting.
-  const absl::StatusOr<bool> frozen = state_->cgroup->Frozen();
-  return frozen.ok() && *frozen ? state_->cgroup->Thaw() : absl::OkStatus();
+  const absl::StatusOr<bool> frozen = Paused();
+  return frozen.ok() && *frozen ? Resume() : absl::OkStatus();
 }
-absl::Status Container::KillAll(int signal) { return state_->cgroup->KillAll(signal); }
-absl::Status Container::Pause() { return state_->cgroup->Freeze(); }
-absl::Status Container::Resume() { return state_->cgroup->Thaw(); }
+
+absl::StatusOr<bool> Container::Paused() {
+  if (!has_cgroup()) return false;
+  return state_->cgroup->Frozen();
+}
+
+absl::Status Container::KillAll(int signal) {
+  return has_cgroup() ? state_->cgroup->KillAll(signal) : absl::OkStatus();
+}
+absl::Status Container::Pause() {
+  return has_cgroup() ? state_->cgroup->Freeze() : NoCgroup(state_->id);
+}
+absl::Status Container::Resume() {
+  return has_cgroup() ? state_->cgroup->Thaw() : NoCgroup(state_->id);
+}
 absl::Status Container::Update(const LinuxResources& resources) {
-  return state_->cgroup->Apply(resources);
+  return has_cgroup() ? state_->cgroup->Apply(resources) : NoCgroup(state_->id);
 }
-absl::StatusOr<std::vector<pid_t>> Container::Pids() { return state_->cgroup->Pids(); }
-absl::StatusOr<CgroupStats> Container::Stats() { return state_->cgroup->Stats(); }
-absl::StatusOr<uint64_t> Container::OomKills() { return state_->cgroup->OomKills(); }
+absl::StatusOr<std::vector<pid_t>> Container::Pids() {
+  if (!has_cgroup()) return std::vector<pid_t>();
+  return state_->cgroup->Pids();
+}
+absl::StatusOr<CgroupStats> Container::Stats() {
+  if (!has_cgroup()) return NoCgroup(state_->id);
+  return state_->cgroup->Stats();
+}
+absl::StatusOr<uint64_t> Container::OomKills() {
+  if (!has_cgroup()) return NoCgroup(state_->id);
+  return state_->cgroup->OomKills();
+}
 
 absl::Status Container::Destroy() {
-  // The kernel ends a pid namespace with its init; without one of its own, processes stay.
-  GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));
-  GANTRY_RETURN_IF_ERROR(state_->cgroup->Remove());
+  if (has_cgroup()) {
+    // The kernel ends a pid namespace with its init; without one of its own, processes stay.
+    GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));
+    GANTRY_RETURN_IF_ERROR(state_->cgroup->Remove());
+  }
   const std::vector<Hook> poststop = std::exchange(state_->poststop, {});
   const absl::Status hooks = RunHooks("poststop", poststop, state_->hook_state, "stopped", 0);
   if (!hooks.ok()) LogWarn(std::string(hooks.message()), {{"container", state_->id}});

@@ -13,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/cgroup/stats.h"
+#include "runtime/process/identity.h"
 #include "runtime/seccomp/seccomp.h"
 #include "runtime/spec/spec.h"
 
@@ -46,6 +47,27 @@ struct CreateOptions {
   SeccompCache* seccomp = nullptr;  // null: programs are compiled and not kept
   bool no_pivot = false;
   bool no_new_keyring = false;
+  // Descriptors 3, 4, .. of the caller that the process inherits; all of them must be open.
+  unsigned preserve_fds = 0;
+  // Of ListenForStart, borrowed: what init waits on once Detach was called. -1: none.
+  int start_listener = -1;
+};
+
+// What another process needs to take up a container that it did not create.
+struct LoadOptions {
+  std::string id;
+  std::string bundle;
+  Spec spec;  // as it was created, linux.cgroupsPath filled in
+  ProcessIdentity init;
+  SeccompCache* seccomp = nullptr;
+  bool no_new_keyring = false;
+  // Of ConnectForStart: for Start. Empty: the container was started before.
+  UniqueFd start_connection;
+};
+
+struct ExecOptions {
+  bool ignore_paused = false;
+  unsigned preserve_fds = 0;  // as of CreateOptions
 };
 
 // A process in a container, a child of the caller, who reaps it.
@@ -55,8 +77,9 @@ struct ChildProcess {
   UniqueFd console;  // master of the process's terminal, if it has one
 };
 
-// One container and its init process, which is the caller's child and which the caller reaps (by
-// pidfd). Everything a container is, but its cgroups, lives in its namespaces and dies with them.
+// One container and its init process. Everything a container is, but its cgroups, lives in its
+// namespaces and dies with them. Its creator is init's parent and reaps it (by pidfd); a process
+// that loads it only sees it end.
 //
 // Thread-compatible. The calling thread briefly changes the pid namespace of its children in Exec
 // and for joined pid namespaces, so that nothing but this class may fork on it meanwhile.
@@ -70,22 +93,32 @@ class Container {
   // "X": stat X: no such file or directory`; otherwise the step, its path and errno.
   static absl::StatusOr<std::unique_ptr<Container>> Create(CreateOptions options);
 
+  // The container of another process. An init that has ended, or whose pid another process has by
+  // now, is no error: HasEnded tells, and Destroy is what is left to do.
+  static absl::StatusOr<std::unique_ptr<Container>> Load(LoadOptions options);
+
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;
   // Neither ends processes nor removes cgroups: Destroy does.
   ~Container();
 
   [[nodiscard]] pid_t pid() const;
-  [[nodiscard]] int pidfd() const;
+  [[nodiscard]] int pidfd() const;  // -1 if it had ended when it was loaded
+  [[nodiscard]] bool HasEnded() const;
   // The master of the init process's terminal, once; empty if it has none.
   UniqueFd TakeConsole();
+
+  // Lets init wait at `start_listener`, so that another process can start it and this one may end.
+  // Until then it ends when this process does.
+  absl::Status Detach();
 
   // Releases the init process to execve, and returns when that is done or has failed.
   // Errors: FailedPrecondition if it was started already or has ended.
   absl::Status Start();
 
   // Runs a process in the container's namespaces and cgroup; returns after its execve.
-  absl::StatusOr<ChildProcess> Exec(const Process& process, const Stdio& stdio);
+  absl::StatusOr<ChildProcess> Exec(const Process& process, const Stdio& stdio,
+                                    const ExecOptions& options = {});
 
   // To the init process. Errors: NotFound if it has ended.
   absl::Status Kill(int signal);
@@ -93,12 +126,14 @@ class Container {
   absl::Status KillAll(int signal);
   absl::Status Pause();
   absl::Status Resume();
+  absl::StatusOr<bool> Paused();
   absl::Status Update(const LinuxResources& resources);
   absl::StatusOr<std::vector<pid_t>> Pids();
   absl::StatusOr<CgroupStats> Stats();
   absl::StatusOr<uint64_t> OomKills();
   // Borrows the cgroup, for what has no method here (OomEventFd).
   [[nodiscard]] Cgroup& cgroup();
+  [[nodiscard]] bool has_cgroup() const;  // false once it was removed
 
   // After init has ended: kills what is left in the cgroup and removes it. May be called again.
   absl::Status Destroy();

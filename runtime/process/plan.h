@@ -61,6 +61,8 @@ class PlanBuilder {
   // HOME (a step), if the environment has none.
   void SetProgram(const Process& process);
   void SetWaitForStart(bool wait) { plan_.wait_for_start = wait; }
+  void SetListener(int listener) { plan_.listener = listener; }
+  void SetKeptFds(unsigned count) { plan_.kept_fds = count; }
   void SetLateSeccomp(const SeccompArgs& args) { plan_.late_seccomp = Keep(args); }
 
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }

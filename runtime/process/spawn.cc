@@ -151,8 +151,7 @@ std::string LowerErrno(int error) {
   return text;
 }
 
-absl::Status ToStatus(const PlanBuilder& plan, const Report& report) {
-  const ChildPlan built = plan.Build();
+absl::Status ToStatus(const ChildPlan& built, const Report& report) {
   switch (report.kind) {
     case ReportKind::kProgram:
       return absl::InvalidArgumentError(
@@ -190,14 +189,13 @@ absl::Status Say(int socket, char word) {
 }
 
 // Follows the child up to where it waits, or to its execve.
-absl::Status Follow(const PlanBuilder& plan, const SpawnOptions& options, bool waits,
-                    Spawned* child) {
+absl::Status Follow(const ChildPlan& plan, const SpawnOptions& options, Spawned* child) {
   for (;;) {
     Report report{};
     UniqueFd fd;
     GANTRY_ASSIGN_OR_RETURN(const bool more, Receive(child->socket.get(), &report, &fd));
     if (!more) {
-      if (!waits) return absl::OkStatus();
+      if (!plan.wait_for_start) return absl::OkStatus();
       return absl::InternalError(absl::StrCat(kPrefix, ": it died before it reported"));
     }
     if (report.kind == ReportKind::kReady) return absl::OkStatus();
@@ -234,7 +232,7 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
   absl::Status status;
   if (options.before_go) status = options.before_go(child.pid);
   if (status.ok()) status = Say(child.socket.get(), kGo);
-  if (status.ok()) status = Follow(plan, options, built.wait_for_start, &child);
+  if (status.ok()) status = Follow(built, options, &child);
   if (!status.ok()) {
     KillAndReap(child);
     return status;
@@ -242,7 +240,7 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
   return child;
 }
 
-absl::Status Release(const PlanBuilder& plan, const UniqueFd& socket) {
+absl::Status Release(const ChildPlan& plan, const UniqueFd& socket) {
   if (!Say(socket.get(), kStart).ok()) {
     return absl::FailedPreconditionError(absl::StrCat(kPrefix, ": it has ended already"));
   }
@@ -251,5 +249,7 @@ absl::Status Release(const PlanBuilder& plan, const UniqueFd& socket) {
   GANTRY_ASSIGN_OR_RETURN(const bool failed, Receive(socket.get(), &report, &unused));
   return failed ? ToStatus(plan, report) : absl::OkStatus();
 }
+
+absl::Status LetWaitAtListener(const UniqueFd& socket) { return Say(socket.get(), kDetach); }
 
 }  // namespace gantry::runtime

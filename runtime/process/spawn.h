@@ -38,7 +38,11 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
 
 // Lets a waiting child execute. Errors: as Spawn; the child has then ended or is about to, and is
 // the caller's to reap.
-absl::Status Release(const PlanBuilder& plan, const UniqueFd& socket);
+// `plan` is for the words: the program's name is enough if the child belongs to another process.
+absl::Status Release(const ChildPlan& plan, const UniqueFd& socket);
+
+// Lets a waiting child go on without this process: it waits at its plan's listener from now on.
+absl::Status LetWaitAtListener(const UniqueFd& socket);
 
 // The sentence for a program that cannot be run: `exec: "X": stat X: no such file or directory`.
 std::string ProgramError(const std::string& program, int error);

@@ -34,6 +34,11 @@ struct ChildPlan {
   int parent_socket = -1;  // the parent's end, closed first
   // Report kReady and wait for the parent's word before execve (init); else go on (exec).
   bool wait_for_start = false;
+  // A listening socket; once the parent has said kDetach, kStart comes over a connection to it, and
+  // so does the report. -1: none.
+  int listener = -1;
+  // Descriptors from 3 on that the process inherits.
+  unsigned kept_fds = 0;
   // Loaded last, when no_new_privs makes that possible without a capability. Null: none.
   const void* late_seccomp = nullptr;  // SeccompArgs
 };
@@ -58,11 +63,13 @@ struct Report {
 };
 
 // The parent's packets, one byte each.
-constexpr char kGo = 'g';     // cgroups and mappings are written
-constexpr char kStart = 's';  // execute
+constexpr char kGo = 'g';      // cgroups and mappings are written
+constexpr char kStart = 's';   // execute
+constexpr char kDetach = 'd';  // wait at the listener: the parent goes away
 
 struct Child {
   const ChildPlan* plan;
+  int socket = -1;      // where reports go: the plan's, or a connection of the listener's
   int proc = -1;        // the host's procfs, checked
   int root = -1;        // the container's root, O_PATH
   int masked_dir = -1;  // an attached empty read-only tmpfs, to be cloned

@@ -181,9 +181,18 @@ int FindHome(Child&, const Step& step) noexcept {
 }
 
 int CloseDescriptors(Child& child, const Step&) noexcept {
-  const auto socket = static_cast<unsigned>(child.plan->socket);
-  if (socket > 3 && ::syscall(SYS_close_range, 3, socket - 1, 0) != 0) return errno;
-  return ::syscall(SYS_close_range, socket + 1, ~0U, 0) == 0 ? 0 : errno;
+  const unsigned first = 3 + child.plan->kept_fds;
+  for (unsigned fd = 3; fd < first; ++fd) {
+    if (::fcntl(static_cast<int>(fd), F_SETFD, 0) != 0) return errno;
+  }
+  // The gaps between the two that are still needed.
+  const auto one = static_cast<unsigned>(child.socket);
+  const auto other = child.plan->listener < 0 ? one : static_cast<unsigned>(child.plan->listener);
+  const unsigned low = one < other ? one : other;
+  const unsigned high = one < other ? other : one;
+  if (low > first && ::syscall(SYS_close_range, first, low - 1, 0) != 0) return errno;
+  if (high > low + 1 && ::syscall(SYS_close_range, low + 1, high - 1, 0) != 0) return errno;
+  return ::syscall(SYS_close_range, high + 1, ~0U, 0) == 0 ? 0 : errno;
 }
 
 }  // namespace gantry::runtime

@@ -70,7 +70,7 @@ int SendConsole(const Child& child, int master) noexcept {
   ::memcpy(CMSG_DATA(header), &master, sizeof master);
   ssize_t sent;
   do {
-    sent = ::sendmsg(child.plan->socket, &message, MSG_NOSIGNAL);
+    sent = ::sendmsg(child.socket, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return sent < 0 ? errno : 0;
 }

@@ -14,7 +14,7 @@ namespace gantry::runtime {
 namespace {
 
 void Send(const Child& child) noexcept {
-  while (::send(child.plan->socket, &child.report, sizeof child.report, MSG_NOSIGNAL) < 0 &&
+  while (::send(child.socket, &child.report, sizeof child.report, MSG_NOSIGNAL) < 0 &&
          errno == EINTR) {
   }
 }
@@ -50,30 +50,51 @@ int FindExecutable(Child& child) noexcept {
   return error;
 }
 
-bool WaitForWord(int socket, char word) noexcept {
+// The next word, or 0 if the other side is gone.
+char NextWord(int socket) noexcept {
   char got = 0;
   ssize_t size;
   do {
     size = ::recv(socket, &got, 1, 0);
   } while (size < 0 && errno == EINTR);
-  return size == 1 && got == word;
+  return size == 1 ? got : '\0';
+}
+
+bool WaitForWord(int socket, char word) noexcept { return NextWord(socket) == word; }
+
+// Connections that end without a word are those of processes that only looked whether somebody
+// listens, or that died.
+bool WaitForStart(Child& child) noexcept {
+  const char word = NextWord(child.socket);
+  if (word != kDetach || child.plan->listener < 0) return word == kStart;
+  for (;;) {
+    const int connection = ::accept4(child.plan->listener, nullptr, nullptr, SOCK_CLOEXEC);
+    if (connection < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      return false;
+    }
+    ::close(child.socket);
+    child.socket = connection;
+    if (WaitForWord(connection, kStart)) return true;
+  }
 }
 
 }  // namespace
 
 int WaitForGo(Child& child, const Step&) noexcept {
-  return WaitForWord(child.plan->socket, kGo) ? 0 : ECANCELED;
+  return WaitForWord(child.socket, kGo) ? 0 : ECANCELED;
 }
 
 int WaitForHooks(Child& child, const Step&) noexcept {
   child.report.kind = ReportKind::kHooks;
   Send(child);
-  return WaitForWord(child.plan->socket, kGo) ? 0 : ECANCELED;
+  return WaitForWord(child.socket, kGo) ? 0 : ECANCELED;
 }
 
 void RunChild(const ChildPlan& plan) noexcept {
   Child child{};
   child.plan = &plan;
+  child.socket = plan.socket;
   ::close(plan.parent_socket);
   for (size_t i = 0; i < plan.step_count; ++i) {
     const int error = plan.steps[i].run(child, plan.steps[i]);
@@ -86,7 +107,7 @@ void RunChild(const ChildPlan& plan) noexcept {
     child.report.kind = ReportKind::kReady;
     Send(child);
     // The parent is gone: the container was never started and nobody is left to start it.
-    if (!WaitForWord(plan.socket, kStart)) ::_exit(127);
+    if (!WaitForStart(child)) ::_exit(127);
   }
   if (plan.late_seccomp != nullptr) {
     const int error = LoadSeccompProgram(*static_cast<const SeccompArgs*>(plan.late_seccomp));

@@ -125,7 +125,8 @@ struct UnshareArgs {
 };
 int Unshare(Child&, const Step&) noexcept;
 
-// Closes everything above 2 but the child's socket: the process may wait long for its start, and
+// Closes everything above 2 but what the process keeps (ChildPlan::kept_fds) and the child's
+// sockets: the process may wait long for its start, and
 // one with CAP_SYS_PTRACE in a shared pid namespace could take what it finds here.
 int CloseDescriptors(Child&, const Step&) noexcept;
 
