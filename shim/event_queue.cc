@@ -49,7 +49,7 @@ EventQueue::~EventQueue() {
 uint64_t EventQueue::Publish(absl::string_view topic, absl::string_view type,
                              absl::string_view value) {
   ++published_;
-  if (address_.empty()) {
+  if (address_.empty() && publisher_ == nullptr) {
     told_ = published_;
     return published_;
   }
@@ -66,6 +66,13 @@ void EventQueue::WhenTold(uint64_t number, std::function<void()> callback) {
 void EventQueue::SendNext() {
   if (sending_ || queue_.empty()) return;
   sending_ = true;
+  if (publisher_ != nullptr) {
+    publisher_->Publish(queue_.front(),
+                        [this, weak = std::weak_ptr<bool>(alive_)](const absl::Status& status) {
+                          if (!weak.expired()) HandleAnswer(status);
+                        });
+    return;
+  }
   if (client_ == nullptr) {
     absl::StatusOr<std::shared_ptr<ttrpc::Client>> client = ttrpc::Client::Connect(loop_, address_);
     if (!client.ok()) {

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/event_loop.h"
+#include "shim/publish_binary.h"
 #include "ttrpc/client.h"
 
 namespace gantry::shim {
@@ -20,9 +21,13 @@ namespace gantry::shim {
 // offered again with growing pauses. Loop thread only.
 class EventQueue {
  public:
-  // Without an address events go nowhere.
-  EventQueue(EventLoop& loop, std::string ttrpc_address, std::string ns)
-      : loop_(loop), address_(std::move(ttrpc_address)), ns_(std::move(ns)) {}
+  // Without an address events go by `publisher` (borrowed), without that nowhere.
+  EventQueue(EventLoop& loop, std::string ttrpc_address, std::string ns,
+             PublishBinary* publisher = nullptr)
+      : loop_(loop),
+        address_(std::move(ttrpc_address)),
+        ns_(std::move(ns)),
+        publisher_(address_.empty() ? publisher : nullptr) {}
   ~EventQueue();
 
   // `value` is the serialized message named `type`. Gives back the event's number.
@@ -47,6 +52,7 @@ class EventQueue {
   EventLoop& loop_;
   const std::string address_;
   const std::string ns_;
+  PublishBinary* const publisher_;
   std::shared_ptr<ttrpc::Client> client_;
   std::deque<std::string> queue_;  // encoded requests; the front one is number told_ + 1
   uint64_t published_ = 0;

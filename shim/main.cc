@@ -3,20 +3,26 @@
 #include <cstdio>
 #include <cstring>
 
+#include "shim/commands.h"
 #include "shim/process_title.h"
 #include "shim/zygote.h"
 
 int main(int argc, char** argv) {
+  using namespace gantry::shim;
   ::mallopt(M_ARENA_MAX, 1);
-  gantry::shim::RememberArguments(argc, argv);
-  if (argc >= 2 && std::strcmp(argv[1], "zygote") == 0) return gantry::shim::RunZygote();
-  if (argc >= 2 && std::strcmp(argv[1], "-v") == 0) {
-    std::puts("containerd-shim-gantry-v1:\n  Version:  0.1.0");
-    return 0;
+  RememberArguments(argc, argv);
+  if (argc >= 2 && std::strcmp(argv[1], "zygote") == 0) return RunZygote();
+  const absl::StatusOr<ShimArguments> arguments = ParseArguments(argc, argv);
+  if (!arguments.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(arguments.status().message()).c_str());
+    return 2;
   }
-  std::fputs(
-      "containerd-shim-gantry-v1: started by gantryd; containerd's start protocol is not "
-      "implemented yet\n",
-      stderr);
-  return 1;
+  if (arguments->version) return PrintVersion();
+  if (arguments->info) return PrintInfo();
+  if (arguments->action == "start") return RunStart(*arguments);
+  if (arguments->action == "serve") return RunServe(*arguments);
+  if (arguments->action == "delete") return RunDelete(*arguments);
+  std::fputs("usage: containerd-shim-gantry-v1 [-v] [-info] -namespace NS -id ID start|delete\n",
+             stderr);
+  return 2;
 }

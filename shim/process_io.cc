@@ -34,12 +34,15 @@ absl::Status MakePipe(UniqueFd* read_end, UniqueFd* write_end, bool we_read) {
   return SetNonBlocking(we_read ? ends[0] : ends[1]);
 }
 
+constexpr absl::string_view kBinary = "binary://";
+
 absl::StatusOr<std::string> PathOf(const std::string& name) {
   absl::string_view path = name;
   if (absl::ConsumePrefix(&path, "fifo://")) return std::string(path);
   if (const size_t scheme = name.find("://"); scheme != std::string::npos) {
-    return absl::UnimplementedError(absl::StrCat("stdio \"", name, "\": scheme \"",
-                                                 name.substr(0, scheme), "\" is not implemented"));
+    return absl::InvalidArgumentError(absl::StrCat("stdio \"", name, "\": scheme \"",
+                                                   name.substr(0, scheme),
+                                                   "\" is not one that is known here"));
   }
   return name;
 }
@@ -62,17 +65,56 @@ absl::StatusOr<UniqueFd> OpenOutputName(const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ProcessIo>> ProcessIo::Open(EventLoop& loop, IoNames names) {
-  std::unique_ptr<ProcessIo> io(new ProcessIo(loop, std::move(names)));
+absl::StatusOr<std::unique_ptr<ProcessIo>> ProcessIo::Open(EventLoop& loop, IoSettings settings) {
+  std::unique_ptr<ProcessIo> io(new ProcessIo(loop, std::move(settings)));
   GANTRY_RETURN_IF_ERROR(Annotate(io->OpenInput(), "open stdin"));
-  UniqueFd err;  // with a terminal all output goes to stdout's FIFO
-  GANTRY_RETURN_IF_ERROR(
-      Annotate(io->OpenOutput(io->names_.out, &io->client_out_, &io->child_out_), "open stdout"));
-  if (!io->names_.terminal) {
-    GANTRY_RETURN_IF_ERROR(
-        Annotate(io->OpenOutput(io->names_.err, &err, &io->child_err_), "open stderr"));
+  GANTRY_RETURN_IF_ERROR(absl::StartsWith(io->names_.out, kBinary) ? io->StartLogger()
+                                                                   : io->OpenOutputs());
+  for (const UniqueFd* end : {&io->child_in_, &io->child_out_, &io->child_err_}) {
+    GANTRY_RETURN_IF_ERROR(io->GiveToOwner(*end));
   }
   return io;
+}
+
+absl::Status ProcessIo::OpenOutputs() {
+  GANTRY_RETURN_IF_ERROR(
+      Annotate(OpenOutput(names_.out, &client_out_, &child_out_), "open stdout"));
+  if (names_.terminal) return absl::OkStatus();  // all output goes to stdout's FIFO
+  UniqueFd err;
+  return Annotate(OpenOutput(names_.err, &err, &child_err_), "open stderr");
+}
+
+absl::Status ProcessIo::StartLogger() {
+  // It gets the pipes themselves: what the process writes is not copied here. A terminal's output
+  // is.
+  UniqueFd from_out;
+  UniqueFd from_err;
+  UniqueFd& to_out = names_.terminal ? client_out_ : child_out_;
+  UniqueFd unused;
+  UniqueFd& to_err = names_.terminal ? unused : child_err_;
+  for (const auto& [from, to] : {std::pair{&from_out, &to_out}, {&from_err, &to_err}}) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return ErrnoError(errno, "create a logger's pipe");
+    from->reset(ends[0]);
+    to->reset(ends[1]);
+  }
+  if (names_.terminal) GANTRY_RETURN_IF_ERROR(SetNonBlocking(client_out_.get()));
+  GANTRY_ASSIGN_OR_RETURN(logger_, Logger::Start(loop_, names_.out, settings_.ns, settings_.id,
+                                                 from_out.get(), from_err.get()));
+  return absl::OkStatus();
+}
+
+void ProcessIo::WhenReady(std::function<void(absl::Status)> done) {
+  if (logger_ == nullptr) return done(absl::OkStatus());
+  logger_->WhenReady(std::move(done));
+}
+
+absl::Status ProcessIo::GiveToOwner(const UniqueFd& child_end) const {
+  if (!child_end.valid() || (settings_.uid == 0 && settings_.gid == 0)) return absl::OkStatus();
+  if (::fchown(child_end.get(), settings_.uid, settings_.gid) != 0) {
+    return ErrnoError(errno, absl::StrCat("give stdio to user ", settings_.uid));
+  }
+  return absl::OkStatus();
 }
 
 ProcessIo::~ProcessIo() {
@@ -82,7 +124,10 @@ ProcessIo::~ProcessIo() {
 absl::Status ProcessIo::OpenInput() {
   if (names_.in.empty()) return absl::OkStatus();
   GANTRY_ASSIGN_OR_RETURN(const std::string path, PathOf(names_.in));
-  GANTRY_ASSIGN_OR_RETURN(client_in_, OpenFile(path, O_RDONLY | O_NONBLOCK));
+  // Writers of a terminal's input come and go, which ends nothing: held open for writing too, the
+  // FIFO has no end. Elsewhere the last writer's leaving is the end of the input.
+  GANTRY_ASSIGN_OR_RETURN(client_in_,
+                          OpenFile(path, (names_.terminal ? O_RDWR : O_RDONLY) | O_NONBLOCK));
   if (names_.terminal) return absl::OkStatus();
   UniqueFd ours;
   GANTRY_RETURN_IF_ERROR(MakePipe(&child_in_, &ours, /*we_read=*/false));
@@ -158,10 +203,12 @@ void ProcessIo::Finish(std::function<void()> done) {
     limit_ = loop_.After(kDrainLimit, [this] {
       limit_ = 0;
       for (const std::unique_ptr<StdioCopier>& output : outputs_) output->Abort();
+      if (logger_ != nullptr) logger_->End();
       CheckDone();
     });
   }
   for (const std::unique_ptr<StdioCopier>& output : outputs_) output->FinishWhenEmpty();
+  if (logger_ != nullptr) logger_->WhenEnded([this] { CheckDone(); });
   CheckDone();
 }
 
@@ -170,6 +217,7 @@ void ProcessIo::CheckDone() {
   for (const std::unique_ptr<StdioCopier>& output : outputs_) {
     if (!output->ended()) return;
   }
+  if (logger_ != nullptr && !logger_->ended()) return;
   if (limit_ != 0) loop_.Cancel(limit_);
   limit_ = 0;
   console_.reset();

@@ -16,6 +16,8 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "shim/event_queue.h"
+#include "shim/publish_binary.h"
+#include "shim/socket_address.h"
 #include "shim/task_service.h"
 #include "ttrpc/server.h"
 
@@ -56,6 +58,13 @@ void StopWhenQuiet(EventLoop& loop, const ttrpc::Server& server, const EventQueu
              [&loop, &server, &events, limit] { StopWhenQuiet(loop, server, events, limit); });
 }
 
+// While nobody looks for it (socket_address.h).
+void RemoveSocket(const std::string& path) {
+  if (path.empty()) return;
+  const absl::StatusOr<UniqueFd> lock = LockSockets();
+  ::unlink(path.c_str());
+}
+
 absl::Status Serve(ShimConfig& config) {
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
@@ -64,16 +73,22 @@ absl::Status Serve(ShimConfig& config) {
   GANTRY_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   GANTRY_RETURN_IF_ERROR(InstallHandlers());
   ttrpc::Server server(*loop, {.root_peers_only = true});
-  EventQueue events(*loop, config.ttrpc_address, config.ns);
+  PublishBinary publisher(config.publish_binary, config.daemon_address);
+  EventQueue events(*loop, config.ttrpc_address, config.ns,
+                    config.publish_binary.empty() ? nullptr : &publisher);
   bool ending = false;
-  TaskService service(*loop, events, [&] {
+  TaskService service(*loop, events, config.ns, [&] {
     if (std::exchange(ending, true)) return;
+    // Before the caller hears that it ends: the next "start" makes a new one.
+    RemoveSocket(config.own_socket);
     StopWhenQuiet(*loop, server, events, absl::Now() + kShutdownLimit);
   });
   GANTRY_RETURN_IF_ERROR(loop->Add(child_event, EPOLLIN, [&service](uint32_t) {
     uint64_t count;
     if (::read(child_event, &count, sizeof count) > 0) service.Reap();
   }));
+  service.OnOtherChild(
+      [&publisher](pid_t pid, uint32_t status) { publisher.HandleChild(pid, status); });
   service.RegisterOn(server);
   GANTRY_RETURN_IF_ERROR(server.Serve(std::move(config.listener)));
   loop->Run();
@@ -90,10 +105,9 @@ std::string SocketPathOf(int listener) {
 }
 
 int RunShim(ShimConfig config) {
-  const std::string socket_path = SocketPathOf(config.listener.get());
   const absl::Status status = Serve(config);
-  if (!socket_path.empty()) ::unlink(socket_path.c_str());
   if (status.ok()) return 0;
+  RemoveSocket(config.own_socket);
   LogError(status.message());
   return 1;
 }

@@ -11,7 +11,12 @@ struct ShimConfig {
   std::string ns;
   std::string id;
   std::string bundle;
-  std::string ttrpc_address;
+  std::string ttrpc_address;  // where events go
+  // Where they go without it (PublishBinary).
+  std::string daemon_address;
+  std::string publish_binary;
+  // The listener's path, if the shim is to remove it once it ends; empty: others see to that.
+  std::string own_socket;
   bool debug = false;
   UniqueFd listener;
 };

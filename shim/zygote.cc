@@ -50,9 +50,13 @@ void ReapShims(int signal_fd) {
   ::prctl(PR_SET_NAME, "containerd-shim", 0, 0, 0);
   SetArguments({"containerd-shim-gantry-v1", "-namespace", request.ns, "-id", request.id,
                 "-address", SocketPathOf(runtime::kZygoteSocketFd)});
-  ShimConfig config{request.ns,     request.id,
-                    request.bundle, request.ttrpc_address,
-                    request.debug,  UniqueFd(runtime::kZygoteSocketFd)};
+  ShimConfig config;
+  config.ns = request.ns;
+  config.id = request.id;
+  config.bundle = request.bundle;
+  config.ttrpc_address = request.ttrpc_address;
+  config.debug = request.debug;
+  config.listener.reset(runtime::kZygoteSocketFd);
   ::_exit(RunShim(std::move(config)));
 }
 

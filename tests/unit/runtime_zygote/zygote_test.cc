@@ -82,7 +82,8 @@ TEST_F(ZygoteTest, AForkedShimAnswersOnItsSocketAndEndsByShutdown) {
   EXPECT_EQ(Call("a", "State").status().code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(Call("a", "Shutdown").ok());
   EXPECT_TRUE(EndsWithin(shim->pidfd.get(), 10000));
-  EXPECT_NE(::access(Socket("a").c_str(), F_OK), 0) << "the socket's file stayed";
+  // A later shim of the same container may be bound to it by now.
+  EXPECT_EQ(::access(Socket("a").c_str(), F_OK), 0) << "the socket's file is its maker's";
 }
 
 TEST_F(ZygoteTest, TheShimsTitleNamesNamespaceIdAndSocket) {

@@ -1,0 +1,159 @@
+// The parts of Task that see processes end.
+
+#include <malloc.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "absl/time/clock.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "proto/containerd/events/task.pb.h"
+#include "shim/set_time.h"
+#include "shim/task.h"
+
+namespace gantry::shim {
+
+bool Task::HandleChild(pid_t pid, uint32_t exit_status) {
+  if (init_ != nullptr && init_->pid == pid) {
+    HandleExit(init_, exit_status);
+    return true;
+  }
+  for (const auto& [exec_id, proc] : execs_) {
+    if (proc->pid != pid || proc->status != Status::kRunning) continue;
+    HandleExit(ProcPtr(proc), exit_status);
+    return true;
+  }
+  return false;
+}
+
+void Task::HandleExit(const ProcPtr& proc, uint32_t exit_status) {
+  const bool is_init = proc->exec_id.empty();
+  if (proc->status == Status::kStopped) return;
+  context_.loop.Remove(is_init ? container_->pidfd() : proc->pidfd.get());
+  proc->pidfd.reset();
+  proc->status = Status::kStopped;
+  proc->exit_status = exit_status;
+  proc->exited_at = absl::Now();
+  if (is_init) paused_ = false;
+  if (is_init && kill_rest_at_exit_) {
+    if (absl::Status killed = container_->KillAll(SIGKILL); !killed.ok()) LogWarn(killed.message());
+  }
+  PublishOom();
+  TellExits();
+}
+
+void Task::TellExits() {
+  bool execs_run = false;
+  for (const auto& [exec_id, exec] : execs_) {
+    if (exec->status == Status::kStopped && !exec->told) TellExit(ProcPtr(exec));
+    execs_run = execs_run || exec->status == Status::kRunning;
+  }
+  // Those that still run are about to be reaped: the kernel ended them with the init's pid
+  // namespace, or KillAll did.
+  if (init_->status == Status::kStopped && !init_->told && !execs_run) TellExit(init_);
+}
+
+void Task::TellExit(const ProcPtr& proc) {
+  containerd::events::TaskExit event;
+  event.set_container_id(id_);
+  event.set_id(proc->exec_id.empty() ? id_ : proc->exec_id);
+  event.set_pid(static_cast<uint32_t>(proc->pid));
+  event.set_exit_status(proc->exit_status);
+  SetTime(proc->exited_at, event.mutable_exited_at());
+  proc->told = true;
+  proc->exit_event = Publish("/tasks/exit", event);
+  const std::vector<std::function<void()>> waiting = std::move(proc->on_exit);
+  proc->on_exit.clear();
+  for (const std::function<void()>& one : waiting) {
+    context_.events.WhenTold(proc->exit_event, one);
+  }
+}
+
+void Task::AfterExit(const ProcPtr& proc, std::function<void()> then) {
+  if (proc->told) return context_.events.WhenTold(proc->exit_event, std::move(then));
+  proc->on_exit.push_back(std::move(then));
+}
+
+void Task::Delete(const task::DeleteRequest& request, const Reply& reply) {
+  const absl::StatusOr<ProcPtr> found = Find(request.exec_id());
+  if (!found.ok()) return reply(found.status());
+  const ProcPtr proc = *found;
+  if (proc->status == Status::kRunning || proc->status == Status::kStarting) {
+    return reply(absl::FailedPreconditionError(absl::StrCat(
+        "cannot delete a running process \"", proc->exec_id.empty() ? id_ : proc->exec_id, "\"")));
+  }
+  if (proc->status == Status::kCreated) {
+    if (!proc->exec_id.empty()) return FinishDelete(proc, reply);
+    if (absl::Status killed = container_->KillAll(SIGKILL); !killed.ok()) return reply(killed);
+  }
+  AfterExit(proc, [self = shared_from_this(), proc, reply] {
+    if (proc->io == nullptr) return self->FinishDelete(proc, reply);
+    proc->io->Finish([self, proc, reply] { self->FinishDelete(proc, reply); });
+  });
+}
+
+void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
+  // Two Deletes may have waited for the same exit.
+  const absl::StatusOr<ProcPtr> found = Find(proc->exec_id);
+  if (!found.ok() || *found != proc) {
+    return reply(absl::NotFoundError(absl::StrCat("process of container \"", id_, "\" not found")));
+  }
+  if (proc->exec_id.empty()) {
+    if (absl::Status gone = container_->Destroy(); !gone.ok()) return reply(gone);
+  }
+  proc->io.reset();
+  task::DeleteResponse response;
+  response.set_pid(static_cast<uint32_t>(proc->pid));
+  response.set_exit_status(proc->exit_status);
+  SetTime(proc->exited_at, response.mutable_exited_at());
+  const auto answer_waiters = [](Proc& ended) {
+    // Of a process that was added and never started.
+    for (const std::function<void()>& one : std::exchange(ended.on_exit, {})) one();
+  };
+  if (!proc->exec_id.empty()) {
+    execs_.erase(proc->exec_id);
+    answer_waiters(*proc);
+    return reply(response.SerializeAsString());
+  }
+  containerd::events::TaskDelete event;
+  event.set_container_id(id_);
+  event.set_pid(static_cast<uint32_t>(proc->pid));
+  event.set_exit_status(proc->exit_status);
+  SetTime(proc->exited_at, event.mutable_exited_at());
+  if (oom_fd_.valid()) context_.loop.Remove(oom_fd_.get());
+  oom_fd_.reset();
+  const std::map<std::string, ProcPtr> execs = std::exchange(execs_, {});
+  init_.reset();
+  container_.reset();
+  gone_ = true;
+  for (const auto& [exec_id, exec] : execs) answer_waiters(*exec);
+  context_.events.WhenTold(Publish("/tasks/delete", event),
+                           [reply, bytes = response.SerializeAsString()] { reply(bytes); });
+  // Of several containers the others idle on.
+  context_.loop.Post([] { ::malloc_trim(0); });
+}
+
+void Task::WatchOom() {
+  absl::StatusOr<UniqueFd> fd = container_->cgroup().OomEventFd();
+  if (!fd.ok()) return;  // no memory controller here: nothing to watch
+  oom_fd_ = *std::move(fd);
+  const absl::Status added = context_.loop.Add(oom_fd_.get(), EPOLLIN, [this](uint32_t) {
+    char buffer[4096];
+    if (::read(oom_fd_.get(), buffer, sizeof buffer) <= 0) context_.loop.Remove(oom_fd_.get());
+    PublishOom();
+  });
+  if (!added.ok()) LogWarn(added.message());
+}
+
+void Task::PublishOom() {
+  if (container_ == nullptr) return;
+  const absl::StatusOr<uint64_t> kills = container_->OomKills();
+  if (!kills.ok() || *kills <= oom_kills_) return;
+  oom_kills_ = *kills;
+  containerd::events::TaskOOM event;
+  event.set_container_id(id_);
+  Publish("/tasks/oom", event);
+}
+
+}  // namespace gantry::shim
