@@ -33,6 +33,7 @@ struct Container::State {
   std::unique_ptr<PlanBuilder> plan;  // of its creator, until Start
   std::string program;                // of a loaded container, for messages
   Spawned init;
+  UniqueFd mounts;  // the mount namespace
   bool started = false;
   HookState hook_state;
   std::vector<Hook> poststart;
@@ -200,6 +201,10 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
     return init.status();
   }
   state->init = *std::move(init);
+  // No error: without it the exit is seen a little later, that is all.
+  absl::StatusOr<UniqueFd> mounts =
+      OpenFile(absl::StrCat("/proc/", state->init.pid, "/ns/mnt"), O_RDONLY);
+  if (mounts.ok()) state->mounts = *std::move(mounts);
   // The rest of the spec is not needed any more; a shim keeps this for as long as it lives.
   state->linux_.namespaces = std::move(options.spec.linux_.namespaces);
   state->poststart = std::move(options.spec.hooks.poststart);
@@ -357,7 +362,10 @@ absl::StatusOr<uint64_t> Container::OomKills() {
   return state_->cgroup->OomKills();
 }
 
+void Container::ReleaseMounts() { state_->mounts.reset(); }
+
 absl::Status Container::Destroy() {
+  ReleaseMounts();
   if (has_cgroup()) {
     // The kernel ends a pid namespace with its init; without one of its own, processes stay.
     GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));

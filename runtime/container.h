@@ -135,6 +135,11 @@ class Container {
   [[nodiscard]] Cgroup& cgroup();
   [[nodiscard]] bool has_cgroup() const;  // false once it was removed
 
+  // After init has ended: lets go of the container's mounts, which until then stay as they are, and
+  // waits until the kernel has unmounted them. Without it that would be part of the exit of the last
+  // process, before anybody can see the exit. May be called again; Destroy calls it.
+  void ReleaseMounts();
+
   // After init has ended: kills what is left in the cgroup and removes it. May be called again.
   absl::Status Destroy();
 

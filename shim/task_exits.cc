@@ -68,6 +68,11 @@ void Task::TellExit(const ProcPtr& proc) {
   for (const std::function<void()>& one : waiting) {
     context_.events.WhenTold(proc->exit_event, one);
   }
+  if (!proc->exec_id.empty()) return;
+  // Unmounting takes as long as the rest of the exit: who waits for the exit knows of it first.
+  context_.events.WhenTold(proc->exit_event, [self = shared_from_this()] {
+    if (self->container_ != nullptr) self->container_->ReleaseMounts();
+  });
 }
 
 void Task::AfterExit(const ProcPtr& proc, std::function<void()> then) {

@@ -18,6 +18,9 @@
 namespace gantry::shim {
 namespace {
 
+// A container that has lived this long is taken to idle.
+constexpr absl::Duration kIdleDelay = absl::Seconds(1);
+
 // What the runtime cannot do keeps its code; the rest is what containerd's clients know by words.
 absl::Status RuntimeError(const absl::Status& status, absl::string_view what) {
   return WithCode(Annotate(status, what), absl::IsUnimplemented(status)
@@ -129,8 +132,9 @@ void Task::FinishCreate(const task::CreateTaskRequest& request, const ProcPtr& i
   task::CreateTaskResponse response;
   response.set_pid(static_cast<uint32_t>(init_->pid));
   reply(response.SerializeAsString());
-  // What reading the specification took is given back: this process idles from now on.
-  context_.loop.Post([] { ::malloc_trim(0); });
+  // What reading the specification took is given back by a process that lives on; the start that
+  // is about to be asked for does not wait for it.
+  context_.loop.After(kIdleDelay, [] { ::malloc_trim(0); });
 }
 
 void Task::RecordState(pid_t pid) const {
