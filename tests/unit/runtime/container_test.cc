@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -278,6 +279,42 @@ TEST_F(ContainerTest, RunsFromAnOverlayOfSixtyLayers) {
   struct stat status;
   EXPECT_EQ(::stat((bundle_->path() + "/upper/new").c_str(), &status), 0);
   EXPECT_NE(::stat((bundle_->path() + "/merged/bin").c_str(), &status), 0) << "mounted on the host";
+}
+
+TEST_F(ContainerTest, ItsMountsLastUntilTheyAreReleasedAndNoLonger) {
+  for (const char* name : {"/upper", "/work", "/other"}) {
+    ASSERT_EQ(MakeDirectories(bundle_->path() + name), absl::OkStatus());
+  }
+  // With its index on, the kernel refuses a second overlay on an upper directory that is in use.
+  const auto in_use = [this] {
+    const UniqueFd overlay(static_cast<int>(::syscall(SYS_fsopen, "overlay", 0)));
+    const auto set = [&](const char* key, const std::string& value) {
+      EXPECT_EQ(::syscall(SYS_fsconfig, overlay.get(), 1 /*SET_STRING*/, key, value.c_str(), 0), 0);
+    };
+    set("index", "on");
+    set("lowerdir", bundle_->root());
+    set("upperdir", bundle_->path() + "/upper");
+    set("workdir", bundle_->path() + "/other");
+    return ::syscall(SYS_fsconfig, overlay.get(), 6 /*CMD_CREATE*/, nullptr, nullptr, 0) != 0 &&
+           errno == EBUSY;
+  };
+  Spec spec = Shell("exit 0");
+  spec.root.path = "merged";
+  CreateOptions options = OptionsFor(*bundle_, std::move(spec));
+  options.rootfs_mounts.push_back(
+      Mount{"overlay",
+            "overlay",
+            "",
+            {"workdir=" + bundle_->path() + "/work", "upperdir=" + bundle_->path() + "/upper",
+             "lowerdir=" + bundle_->root()}});
+  absl::StatusOr<std::unique_ptr<Container>> container = Container::Create(std::move(options));
+  ASSERT_TRUE(container.ok()) << container.status();
+  EXPECT_EQ((*container)->Start(), absl::OkStatus());
+  EXPECT_EQ(ExitCodeOf((*container)->pidfd()), 0);
+  EXPECT_TRUE(in_use());
+  (*container)->ReleaseMounts();
+  EXPECT_FALSE(in_use());
+  EXPECT_EQ((*container)->Destroy(), absl::OkStatus());
 }
 
 TEST_F(ContainerTest, ARootMountWithATargetStaysInTheRoot) {
