@@ -10,6 +10,8 @@ add_compile_options(-fPIC -pthread)
 option(GANTRY_TESTS "Build the tests" ON)
 # Sanitizers and static linking exclude each other, so the sanitizer presets turn this off.
 option(GANTRY_STATIC_SHIM "Link the shim statically" ON)
+# Needs clang++ (preset `fuzz`); without it the fuzz targets only replay their corpora, as tests.
+option(GANTRY_FUZZ "Link the fuzz targets with libFuzzer" OFF)
 set(GANTRY_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -21,17 +23,23 @@ set(CMAKE_C_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 
 add_compile_options(-Wall -Wextra -Werror -Wno-missing-field-initializers
                     $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
-# g++ 12 sees these in its own std::string and std::vector (GCC bugs 105329, 105651): shown, not fatal.
-add_compile_options(-Wno-error=array-bounds -Wno-error=restrict -Wno-error=stringop-overflow
-                    -Wno-error=stringop-overread)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 sees these in its own std::string and std::vector (GCC bugs 105329, 105651): shown, not fatal.
+  add_compile_options(-Wno-error=array-bounds -Wno-error=restrict -Wno-error=stringop-overflow
+                      -Wno-error=stringop-overread)
+endif()
 add_compile_definitions(_GNU_SOURCE)
 if(NOT GANTRY_SANITIZE)
   add_compile_options(-fstack-protector-strong)
   add_compile_definitions($<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 else()
-  add_compile_options(-fsanitize=${GANTRY_SANITIZE} -fno-omit-frame-pointer
-                      -fno-sanitize-recover=all -Wno-maybe-uninitialized)
+  add_compile_options(-fsanitize=${GANTRY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+                      $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${GANTRY_SANITIZE})
+endif()
+# Instruments everything for coverage; the driver itself is linked to the fuzz targets alone.
+if(GANTRY_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # ccache and mold when they are there; neither is needed.
@@ -41,7 +49,7 @@ if(GANTRY_CCACHE)
   set(GANTRY_CCACHE_SETTINGS CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
                              CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env ${GANTRY_CCACHE_SETTINGS} ${GANTRY_CCACHE})
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
 find_program(GANTRY_MOLD mold)
 if(GANTRY_MOLD)
@@ -141,6 +149,31 @@ function(gantry_test name)
   list(JOIN ARG_LABELS "-" labels)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${labels}")
+endfunction()
+
+# gantry_fuzz(NAME SOURCES a_fuzz.cc... [DEPS ...] [GRPC])
+#
+# A libFuzzer target whose seeds lie in corpus/NAME beside the caller. It is a test too: one that replays
+# the seeds, so that what was found once stays fixed. tests/fuzz/run.sh searches for more.
+function(gantry_fuzz name)
+  cmake_parse_arguments(ARG "GRPC" "" "SOURCES;DEPS" ${ARGN})
+  set(target gantry_fuzz_${name})
+  set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+  if(NOT GANTRY_FUZZ)
+    list(APPEND ARG_SOURCES ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+  endif()
+  add_executable(${target} ${ARG_SOURCES})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE ${ARG_DEPS})
+  gantry_use_pch(${target} ${ARG_GRPC})
+  if(GANTRY_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_test(NAME FuzzCorpus.${name} COMMAND ${target} ${corpus})
+    set_tests_properties(FuzzCorpus.${name} PROPERTIES TIMEOUT 60 LABELS "fuzz;sanitized")
+    set_property(GLOBAL APPEND PROPERTY GANTRY_SANITIZED_TESTS ${target})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY GANTRY_FUZZ_TARGETS ${target})
 endfunction()
 
 # Adds a folder if it has a CMakeLists.txt.

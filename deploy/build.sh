@@ -1,5 +1,5 @@
 #!/bin/sh
-# Configures and builds a preset (release, asan or tsan): build.sh [PRESET] [TARGET...]
+# Configures and builds a preset (release, asan, tsan or fuzz): build.sh [PRESET] [TARGET...]
 set -eu
 cd "$(dirname "$0")/.."
 preset=${1:-release}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what gantry needs to be built, run and tested on Debian 12, from Debian's own packages.
 # Run as root; running it again changes nothing.
-#   install-deps.sh [--runtime-only]
+#   install-deps.sh [--runtime-only | --with-fuzzing]
 set -eu
 
 build="ca-certificates g++ cmake ninja-build ccache mold pkg-config clang-format
@@ -14,6 +14,7 @@ tools="busybox-static containerd runc python3 iproute2 util-linux procps binutil
 
 [ "$(id -u)" = 0 ] || { echo "install-deps.sh: run as root" >&2; exit 1; }
 [ "${1:-}" = --runtime-only ] && build=""
+[ "${1:-}" = --with-fuzzing ] && tools="$tools clang-14 libclang-rt-14-dev"
 
 missing=""
 for package in $build $tools; do
