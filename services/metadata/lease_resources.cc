@@ -62,6 +62,13 @@ absl::StatusOr<std::vector<LeaseResource>> ResourcesOfLease(const Reader& reader
   return resources;
 }
 
+std::optional<RecordName> LeaseOfResource(const RecordName& written) {
+  if (written.bucket != kBucket) return std::nullopt;
+  const size_t slash = written.ns.find('/');
+  if (slash == std::string::npos) return std::nullopt;
+  return RecordName{"leases", written.ns.substr(0, slash), written.ns.substr(slash + 1)};
+}
+
 absl::Status ClearLease(Writer& writer, absl::string_view ns, absl::string_view lease) {
   GANTRY_ASSIGN_OR_RETURN(const std::vector<LeaseResource> resources,
                           ResourcesOfLease(writer, ns, lease));

@@ -1,6 +1,7 @@
 #ifndef GANTRY_SERVICES_METADATA_LEASE_RESOURCES_H_
 #define GANTRY_SERVICES_METADATA_LEASE_RESOURCES_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ absl::Status DetachFromLease(Writer& writer, absl::string_view ns, absl::string_
 absl::StatusOr<std::vector<LeaseResource>> ResourcesOfLease(const Reader& reader,
                                                             absl::string_view ns,
                                                             absl::string_view lease);
+// The lease that the record `written` is a resource of; none if it is no resource.
+std::optional<RecordName> LeaseOfResource(const RecordName& written);
 // Drops all that `lease` holds.
 absl::Status ClearLease(Writer& writer, absl::string_view ns, absl::string_view lease);
 

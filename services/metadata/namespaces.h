@@ -1,12 +1,20 @@
 #ifndef GANTRY_SERVICES_METADATA_NAMESPACES_H_
 #define GANTRY_SERVICES_METADATA_NAMESPACES_H_
 
+#include "base/identifiers.h"
 #include "services/metadata/store.h"
 
 namespace gantry::metadata {
 
 // A namespace comes to be by its first record. Called by whoever adds one, in the same transaction.
 absl::Status EnsureNamespace(Writer& writer, absl::string_view ns);
+
+// None for a namespace without a record. Errors: DataLoss.
+absl::StatusOr<Labels> NamespaceLabels(const Reader& reader, absl::string_view ns);
+
+// The value of a namespace's record.
+std::string EncodeNamespace(const Labels& labels);
+absl::StatusOr<Labels> DecodeNamespace(absl::string_view name, absl::string_view bytes);
 
 }  // namespace gantry::metadata
 

@@ -162,6 +162,10 @@ absl::Status Writer::Put(absl::string_view bucket, absl::string_view ns, absl::s
   if (const int code = ::mdb_put(transaction_, environment_.dbi(), &key, &bytes, 0); code != 0) {
     return LmdbError(code, absl::StrCat("write ", bucket, " record ", name));
   }
+  if (puts_.on) {
+    puts_.names.push_back({std::string(bucket), std::string(ns), std::string(name)});
+  }
+  changes_.mutations = 1;
   return absl::OkStatus();
 }
 
@@ -172,8 +176,16 @@ absl::StatusOr<bool> Writer::Delete(absl::string_view bucket, absl::string_view 
   const int code = ::mdb_del(transaction_, environment_.dbi(), &key, nullptr);
   if (code == MDB_NOTFOUND) return false;
   if (code != 0) return LmdbError(code, absl::StrCat("delete ", bucket, " record ", name));
+  changes_.mutations = 1;
   return true;
 }
+
+void Writer::RecordPuts(bool on) {
+  puts_.on = on;
+  puts_.names = {};
+}
+
+std::vector<RecordName> Writer::TakePuts() { return std::exchange(puts_.names, {}); }
 
 absl::StatusOr<uint64_t> Writer::NextSequence(absl::string_view name) {
   GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> last, Get("sequences", "", name));
@@ -246,6 +258,11 @@ absl::Status Store::Update(const std::function<absl::Status(Writer&)>& body) {
   return pending.status;
 }
 
+void Store::SetObserver(std::function<void(const Changes&)> observer) {
+  const std::lock_guard lock(mutex_);
+  observer_ = std::move(observer);
+}
+
 void Store::WriteLoop() {
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -256,7 +273,15 @@ void Store::WriteLoop() {
     lock.unlock();
     Commit(batch);
     lock.lock();
-    for (Pending* pending : batch) pending->done = true;
+    Changes changes;
+    for (Pending* pending : batch) {
+      pending->done = true;
+      if (!pending->status.ok()) continue;
+      changes.mutations += pending->changes.mutations;
+      changes.deletions += pending->changes.deletions;
+    }
+    // Before the bodies' callers go on, so that what they ask of the observer's owner comes after.
+    if (observer_ != nullptr && changes.mutations > 0) observer_(changes);
     done_.notify_all();
   }
 }
@@ -277,8 +302,9 @@ void Store::Commit(const std::vector<Pending*>& batch) {
       pending->status = nested.status();
       continue;
     }
-    Writer writer(*environment_, nested->get());
+    Writer writer(*environment_, nested->get(), puts_);
     pending->status = (*pending->body)(writer);
+    if (!writer.hidden_) pending->changes = writer.changes_;
     if (pending->status.ok()) pending->status = nested->Commit();
   }
   absl::Status status = FaultPoint("metadata.commit.before");

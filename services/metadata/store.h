@@ -20,6 +20,14 @@ namespace gantry::metadata {
 
 class Environment;
 
+struct RecordName {
+  std::string bucket;
+  std::string ns;
+  std::string name;
+
+  auto operator<=>(const RecordName&) const = default;
+};
+
 // A consistent view of all records. A record lives in a bucket ("images"), under a namespace (""
 // for what belongs to none) and a name of any length up to 4096 bytes without NUL. Good only inside
 // the function that is given it.
@@ -45,6 +53,18 @@ class Reader {
   MDB_txn* const transaction_;
 };
 
+// What bodies of Update did that were committed.
+struct Changes {
+  int mutations = 0;  // bodies that changed records
+  int deletions = 0;  // calls of NoteDeletion
+};
+
+// The names of records that were put while somebody listens. Belongs to the writer thread.
+struct PutLog {
+  bool on = false;
+  std::vector<RecordName> names;
+};
+
 // The same, and may change records. What it has written it reads.
 class Writer : public Reader {
  public:
@@ -56,9 +76,23 @@ class Writer : public Reader {
   // 1, 2, 3, ... for each `name`; a number of a transaction that failed is given again.
   absl::StatusOr<uint64_t> NextSequence(absl::string_view name);
 
+  // Says that this transaction takes away what may have held other records: a collection is due.
+  void NoteDeletion() { ++changes_.deletions; }
+  // Says that this transaction is the collector's own and is no reason for a collection.
+  void HideChanges() { hidden_ = true; }
+  // Starts or stops keeping the names of the records that are put, by this and all later bodies.
+  void RecordPuts(bool on);
+  // The names kept since the last call, among them those of bodies that have failed since.
+  std::vector<RecordName> TakePuts();
+
  private:
   friend class Store;
-  using Reader::Reader;
+  Writer(const Environment& environment, MDB_txn* transaction, PutLog& puts)
+      : Reader(environment, transaction), puts_(puts) {}
+
+  PutLog& puts_;
+  Changes changes_;
+  bool hidden_ = false;
 };
 
 struct StoreOptions {
@@ -85,11 +119,16 @@ class Store {
   // share one commit, and with it one sync. A body must not do I/O, block, or call the store.
   absl::Status Update(const std::function<absl::Status(Writer&)>& body);
 
+  // Has `observer` told after each commit, from the writer thread: it must not block or call the
+  // store. Null ends that; none runs any more when this returns.
+  void SetObserver(std::function<void(const Changes&)> observer);
+
  private:
   struct Pending {
     const std::function<absl::Status(Writer&)>* body;
     absl::Status status;
     bool done = false;
+    Changes changes;
   };
   explicit Store(std::unique_ptr<Environment> environment);
   absl::Status CheckSchema();
@@ -102,6 +141,8 @@ class Store {
   std::condition_variable done_;
   std::deque<Pending*> queue_;
   bool stopping_ = false;
+  std::function<void(const Changes&)> observer_;
+  PutLog puts_;
   std::thread writer_;
 };
 
