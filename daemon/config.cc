@@ -41,6 +41,10 @@ void ReadPlugins(TomlTable& plugins, Config* config) {
     table.Duration("schedule_delay", &config->gc.schedule_delay);
     table.Duration("startup_delay", &config->gc.startup_delay);
   });
+  plugins.Table("io.containerd.metadata.v1.bolt", [config](TomlTable& table) {
+    table.String("content_sharing_policy", &config->content_sharing_policy);
+    table.NotSupported("no_sync", "what is acknowledged is always on the disk");
+  });
   plugins.Table("io.containerd.runtime.v2.task", [config](TomlTable& table) {
     table.String("shim", &config->shim);
     table.NotSupported("platforms", "this machine's platform is served");
@@ -157,6 +161,11 @@ absl::Status ValidateConfig(const Config& config) {
     return absl::InvalidArgumentError(
         absl::StrCat("state: \"", config.state, "\" must be another directory than root"));
   }
+  if (config.content_sharing_policy != "shared" && config.content_sharing_policy != "isolated") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("plugins.\"io.containerd.metadata.v1.bolt\".content_sharing_policy: \"",
+                     config.content_sharing_policy, "\" is neither shared nor isolated"));
+  }
   GANTRY_RETURN_IF_ERROR(ValidateSocketPath("grpc.address", config.grpc.address));
   GANTRY_RETURN_IF_ERROR(ValidateSocketPath("ttrpc.address", config.TtrpcAddress()));
   LogLevel level;
@@ -192,6 +201,8 @@ std::string DumpConfig(const Config& config) {
       "\n  mutation_threshold = ", config.gc.mutation_threshold,
       "\n  schedule_delay = ", Quoted(absl::FormatDuration(config.gc.schedule_delay)),
       "\n  startup_delay = ", Quoted(absl::FormatDuration(config.gc.startup_delay)),
+      "\n\n[plugins.\"io.containerd.metadata.v1.bolt\"]\n  content_sharing_policy = ",
+      Quoted(config.content_sharing_policy),
       "\n\n[plugins.\"io.containerd.runtime.v2.task\"]\n  shim = ", Quoted(config.shim),
       "\n\n[plugins.\"io.containerd.snapshotter.v1.overlayfs\"]\n  root_path = ",
       Quoted(config.overlayfs_root), "\n");

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "daemon/service_set.h"
+#include "services/gc/schedule_options.h"
 
 namespace gantry::daemon {
 
@@ -19,14 +20,6 @@ struct Endpoint {
   std::string address;  // path of a unix socket
   uid_t uid = 0;
   gid_t gid = 0;
-};
-
-struct GcConfig {
-  double pause_threshold = 0.02;
-  int64_t deletion_threshold = 0;
-  int64_t mutation_threshold = 100;
-  absl::Duration schedule_delay = absl::ZeroDuration();
-  absl::Duration startup_delay = absl::Milliseconds(100);
 };
 
 // gantryd's settings: containerd's configuration file, as far as gantry has what it configures.
@@ -49,7 +42,9 @@ struct Config {
   // plugins."io.containerd.runtime.v2.task".shim; empty: beside gantryd, else in PATH.
   std::string shim;
   // plugins."io.containerd.gc.v1.scheduler"
-  GcConfig gc;
+  gc::ScheduleOptions gc;
+  // plugins."io.containerd.metadata.v1.bolt": "shared" or "isolated".
+  std::string content_sharing_policy = "shared";
   // Of the command line only (--services).
   ServiceSet services;
 

@@ -2,6 +2,7 @@
 #define GANTRY_DAEMON_CONTENT_PART_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "daemon/grpc_listener.h"
@@ -18,6 +19,7 @@ class ContentPart {
   void Name(GrpcListener::NamedServices* named);
   // For the services that read and make blobs.
   [[nodiscard]] content::ContentProvider& provider() { return *store_; }
+  void AddCollectibles(std::vector<gc::Collectible*>* kinds);
 
  private:
   ContentPart(const Shared& shared, std::unique_ptr<content::ContentStore> store);

@@ -49,7 +49,6 @@ absl::Status SetOomScore(int64_t score) {
 }
 
 void WarnOfWhatIsMissing(const Config& config) {
-  LogWarn("garbage is not collected yet: what deleted images held stays on the disk");
   if (!config.debug.address.empty()) {
     LogWarn("debug.address is ignored: there is no debug server",
             {{"address", config.debug.address}});

@@ -3,6 +3,7 @@
 
 #include "base/executor.h"
 #include "daemon/config.h"
+#include "services/gc/gc.h"
 #include "services/metadata/store.h"
 #include "services/rpc/event_publisher.h"
 
@@ -13,6 +14,7 @@ struct Shared {
   const Config& config;
   metadata::Store& store;
   rpc::EventPublisher& publisher;
+  gc::Trigger& collector;
   // For short calls that block.
   Executor& disk;
   // For the unpacking of layers, which takes seconds and must not keep short calls waiting.

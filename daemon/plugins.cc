@@ -8,7 +8,8 @@ namespace {
 using introspection::PluginRegistry;
 
 // What the services are made of.
-void AddParts(const PluginPaths& paths, const ServiceSet& served, PluginRegistry* registry) {
+void AddParts(const PluginPaths& paths, const Config& config, PluginRegistry* registry) {
+  const ServiceSet& served = config.services;
   const std::vector<introspection::Platform> here = {introspection::HostPlatform()};
   if (served.Has(Service::kContent)) {
     registry->Add(
@@ -24,7 +25,7 @@ void AddParts(const PluginPaths& paths, const ServiceSet& served, PluginRegistry
   registry->Add({.type = "io.containerd.metadata.v1",
                  .id = "bolt",
                  .requires_types = {"io.containerd.content.v1", "io.containerd.snapshotter.v1"},
-                 .exports = {{"policy", "shared"}}});
+                 .exports = {{"policy", config.content_sharing_policy}}});
   if (served.Has(Service::kDiff)) {
     registry->Add({.type = "io.containerd.differ.v1",
                    .id = "walking",
@@ -35,7 +36,10 @@ void AddParts(const PluginPaths& paths, const ServiceSet& served, PluginRegistry
   registry->Add({.type = "io.containerd.gc.v1",
                  .id = "scheduler",
                  .requires_types = {"io.containerd.metadata.v1"},
-                 .init_error = absl::UnimplementedError("garbage is not collected yet")});
+                 .exports = {{"PauseThreshold", absl::StrCat(config.gc.pause_threshold)},
+                             {"DeletionThreshold", absl::StrCat(config.gc.deletion_threshold)},
+                             {"MutationThreshold", absl::StrCat(config.gc.mutation_threshold)},
+                             {"ScheduleDelay", absl::FormatDuration(config.gc.schedule_delay)}}});
   if (served.Has(Service::kLeases)) {
     registry->Add({.type = "io.containerd.lease.v1",
                    .id = "manager",
@@ -89,10 +93,10 @@ void AddServices(const ServiceSet& served, PluginRegistry* registry) {
 
 }  // namespace
 
-PluginRegistry DescribePlugins(const PluginPaths& paths, const ServiceSet& served) {
+PluginRegistry DescribePlugins(const PluginPaths& paths, const Config& config) {
   PluginRegistry registry;
-  AddParts(paths, served, &registry);
-  AddServices(served, &registry);
+  AddParts(paths, config, &registry);
+  AddServices(config.services, &registry);
   return registry;
 }
 

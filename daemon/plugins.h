@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "daemon/service_set.h"
+#include "daemon/config.h"
 #include "services/introspection/plugin_registry.h"
 
 namespace gantry::daemon {
@@ -14,9 +14,9 @@ struct PluginPaths {
   std::string state;      // of tasks
 };
 
-// The parts of a daemon that serves `served`, under the names that containerd gives them, so that
+// The parts of a daemon that runs by `config`, under the names that containerd gives them, so that
 // clients which ask for a snapshotter's platforms or a service's presence find what they look for.
-introspection::PluginRegistry DescribePlugins(const PluginPaths& paths, const ServiceSet& served);
+introspection::PluginRegistry DescribePlugins(const PluginPaths& paths, const Config& config);
 
 }  // namespace gantry::daemon
 

@@ -11,8 +11,8 @@ RecordServices::RecordServices(const Shared& shared)
       leases_(shared.store),
       namespaces_service_(namespaces_, shared.disk, shared.publisher),
       containers_service_(containers_, shared.disk, shared.publisher),
-      images_service_(images_, shared.disk, shared.publisher),
-      leases_service_(leases_, shared.disk) {}
+      images_service_(images_, shared.disk, shared.publisher, shared.collector),
+      leases_service_(leases_, shared.disk, shared.collector) {}
 
 void RecordServices::Name(const ServiceSet& served, GrpcListener::NamedServices* named) {
   if (served.Has(Service::kNamespaces)) {

@@ -18,6 +18,9 @@ class RecordServices {
 
   void Name(const ServiceSet& served, GrpcListener::NamedServices* named);
   [[nodiscard]] const containers::Containers& containers() const { return containers_; }
+  [[nodiscard]] std::vector<gc::Collectible*> collectibles() {
+    return {&containers_, &images_, &leases_};
+  }
 
  private:
   namespaces::Namespaces namespaces_;

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "daemon/content_part.h"
+#include "daemon/gc_part.h"
 #include "daemon/plugins.h"
 #include "daemon/record_services.h"
 #include "daemon/shim_events.h"
@@ -23,14 +24,16 @@ namespace gantry::daemon {
 // pointers.
 struct Services::Parts {
   Parts(const Config& wanted, Pools pools, std::unique_ptr<metadata::Store> opened)
-      : config(wanted),
-        store(std::move(opened)),
-        shared{config, *store, publisher, pools.disk, pools.layers} {}
+      : config(wanted), store(std::move(opened)), shared{config,       *store,     publisher,
+                                                         gc.trigger(), pools.disk, pools.layers} {}
+  // Nothing collects any more when what is collected goes.
+  ~Parts() { gc.Stop(); }
 
   const Config config;
   std::unique_ptr<metadata::Store> store;
   events::EventBus bus{&events::DecodeEventField};
   events::BusPublisher publisher{bus};
+  GcPart gc{config, *store, publisher};
   const Shared shared;
   RecordServices records{shared};
   std::unique_ptr<ContentPart> content;
@@ -68,13 +71,18 @@ absl::Status Services::Parts::Open(EventLoop& loop, runtime::ZygoteClient* zygot
     tasks = std::make_unique<TasksPart>(shared, loop, *zygote, records.containers());
   }
   if (served.IsWhole()) unbuilt = UnbuiltServices();
-  return OpenIntrospection();
+  GANTRY_RETURN_IF_ERROR(OpenIntrospection());
+  std::vector<gc::Collectible*> kinds = records.collectibles();
+  if (content != nullptr) content->AddCollectibles(&kinds);
+  if (snapshots != nullptr) snapshots->AddCollectibles(&kinds);
+  gc.Start(std::move(kinds));
+  return absl::OkStatus();
 }
 
 absl::Status Services::Parts::OpenIntrospection() {
   plugins = DescribePlugins(
       {.root = config.root, .snapshots = SnapshotsPart::OverlayRoot(config), .state = config.state},
-      config.services);
+      config);
   GANTRY_ASSIGN_OR_RETURN(std::string uuid, introspection::LoadOrCreateUuid(config.root));
   GANTRY_ASSIGN_OR_RETURN(const uint64_t pid_namespace, introspection::PidNamespace());
   introspection = std::make_unique<introspection::IntrospectionService>(
@@ -123,6 +131,10 @@ absl::Status Services::ForwardShimEvent(absl::string_view payload) {
   return daemon::ForwardShimEvent(payload, parts_->tasks->manager(), parts_->bus);
 }
 
-void Services::EndStreams() { parts_->bus.Close(); }
+void Services::EndStreams() {
+  // Who waits for a collection is answered, and starts none any more.
+  parts_->gc.Stop();
+  parts_->bus.Close();
+}
 
 }  // namespace gantry::daemon

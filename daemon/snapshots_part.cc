@@ -27,4 +27,8 @@ void SnapshotsPart::Name(GrpcListener::NamedServices* named) {
                       &service_);
 }
 
+void SnapshotsPart::AddCollectibles(std::vector<gc::Collectible*>* kinds) {
+  kinds->push_back(&overlayfs_->collectible());
+}
+
 }  // namespace gantry::daemon

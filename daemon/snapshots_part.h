@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "daemon/grpc_listener.h"
@@ -18,6 +19,7 @@ class SnapshotsPart {
   static absl::StatusOr<std::unique_ptr<SnapshotsPart>> Open(const Shared& shared);
 
   void Name(GrpcListener::NamedServices* named);
+  void AddCollectibles(std::vector<gc::Collectible*>* kinds);
 
   // Where the overlayfs snapshotter keeps its layers.
   static std::string OverlayRoot(const Config& config);

@@ -15,7 +15,7 @@
 namespace gantry::containers {
 namespace {
 
-constexpr char kBucket[] = "containers";
+constexpr auto& kBucket = gc::kContainerBucket;
 
 // Numbers are for ever: a record written today is read by every later release.
 enum Field : uint32_t {
@@ -282,8 +282,23 @@ absl::Status Containers::Delete(const std::string& ns, const std::string& id) {
   GANTRY_RETURN_IF_ERROR(RequireId(id));
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool existed, writer.Delete(kBucket, ns, id));
+    writer.NoteDeletion();
     return existed ? absl::OkStatus() : NotFound(ns, id);
   });
+}
+
+absl::StatusOr<gc::Links> Containers::LinksOf(const metadata::Reader&, const gc::Node& node,
+                                              absl::string_view bytes, absl::Time now) const {
+  GANTRY_ASSIGN_OR_RETURN(const Container container, Decode(node.name, bytes));
+  gc::Links links;
+  gc::AddLabelLinks(node.ns, container.labels, now, &links);
+  links.root = true;
+  if (!container.snapshotter.empty()) {
+    links.held.push_back({.bucket = gc::kSnapshotBuckets + container.snapshotter,
+                          .ns = node.ns,
+                          .name = container.snapshot_key});
+  }
+  return links;
 }
 
 }  // namespace gantry::containers

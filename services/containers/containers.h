@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "base/any.h"
 #include "base/identifiers.h"
+#include "services/gc/gc.h"
 #include "services/metadata/store.h"
 
 namespace gantry::containers {
@@ -29,8 +30,9 @@ struct Container {
   std::string sandbox;
 };
 
-// Containers by namespace and id. Thread-safe; durable when a call returns.
-class Containers {
+// Containers by namespace and id. Thread-safe; durable when a call returns. Each is a root of
+// collections and holds its snapshot.
+class Containers : public gc::Collectible {
  public:
   explicit Containers(metadata::Store& store) : store_(store) {}
 
@@ -47,6 +49,11 @@ class Containers {
   absl::StatusOr<Container> Update(const std::string& ns, const Container& wanted,
                                    const std::vector<std::string>& paths);
   absl::Status Delete(const std::string& ns, const std::string& id);
+
+  [[nodiscard]] std::string bucket() const override { return gc::kContainerBucket; }
+  [[nodiscard]] absl::StatusOr<gc::Links> LinksOf(const metadata::Reader& reader,
+                                                  const gc::Node& node, absl::string_view bytes,
+                                                  absl::Time now) const override;
 
  private:
   metadata::Store& store_;

@@ -32,6 +32,7 @@ struct IngestStatus {
   absl::Time started_at;
   absl::Time updated_at;
   std::vector<std::string> leases;  // which hold it
+  absl::Time expires_at;            // when nobody need keep it; 1970 if only its leases say
 };
 
 // What a request brings along besides its fields.
@@ -71,8 +72,8 @@ class ContentProvider {
   // file is gone or not as long as the record says.
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const std::string& ns,
                                                            const Digest& digest) = 0;
-  // Starts a blob as the upload `ref`; what was there under it is dropped. Errors: Unavailable while
-  // the upload has another writer.
+  // Starts a blob as the upload `ref`; what was there under it is dropped. Errors: Unavailable
+  // while the upload has another writer.
   virtual absl::StatusOr<std::unique_ptr<BlobMaker>> Make(const Scope& scope,
                                                           const std::string& ref) = 0;
 };

@@ -62,6 +62,15 @@ absl::Status ContentStore::RemoveOrphanedIngests() {
   return absl::OkStatus();
 }
 
+absl::Status ContentStore::RemoveIngestFiles(const std::string& key) {
+  const std::string aside = absl::StrCat(IngestPath(key), ".", RandomHex(8));
+  if (::rename(IngestPath(key).c_str(), aside.c_str()) != 0) {
+    if (errno == ENOENT) return absl::OkStatus();
+    return ErrnoError(errno, absl::StrCat("set aside ", IngestPath(key)));
+  }
+  return RemoveTree(aside);
+}
+
 bool ContentStore::TryLock(const std::string& key) {
   const std::lock_guard lock(mutex_);
   return locked_.try_emplace(key).second;
@@ -124,18 +133,21 @@ absl::StatusOr<std::unique_ptr<ContentWriter>> ContentStore::OpenWriter(
     if (!digest.empty()) {
       GANTRY_ASSIGN_OR_RETURN(own, FindBlob(reader, scope.ns, digest));
       if (!own.has_value()) {
-        GANTRY_ASSIGN_OR_RETURN(others, FindAnywhere(reader, digest));
+        GANTRY_ASSIGN_OR_RETURN(others, FindShared(reader, digest));
       }
     }
     GANTRY_ASSIGN_OR_RETURN(found, FindIngest(reader, scope.ns, ref));
     return absl::OkStatus();
   }));
-  // A blob whose file is damaged counts as missing here: sending it again is what repairs it.
-  if (own.has_value() && IsWhole(*own)) return writer->DropAsKnown(digest);
-  if (others.has_value() && (total_bytes == 0 || total_bytes == others->size_bytes) &&
-      IsWhole(*others)) {
-    writer->Share(others->size_bytes);
-    return writer;
+  // A blob whose file is damaged counts as missing here: sending it again is what repairs it. So
+  // does one that a collection has removed since.
+  if (own.has_value() && IsWhole(*own)) GANTRY_RETURN_IF_ERROR(writer->DropAsKnown(digest));
+  if (others.has_value() && (total_bytes == 0 || total_bytes == others->size_bytes)) {
+    BlobPins::Pin pin = pins_.Take(digest);
+    if (IsWhole(*others)) {
+      writer->Share(others->size_bytes, std::move(pin));
+      return writer;
+    }
   }
   const bool restart = found.has_value() && !Continues(*found, total_bytes, expected);
   GANTRY_RETURN_IF_ERROR(writer->Begin(found, restart));

@@ -11,18 +11,25 @@
 #include "services/metadata/filter.h"
 #include "services/metadata/label_mask.h"
 #include "services/metadata/lease_resources.h"
+#include "services/metadata/namespaces.h"
 
 namespace gantry::content {
+namespace {
+
+constexpr char kShareableLabel[] = "containerd.io/namespace.shareable";
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<ContentStore>> ContentStore::Open(const std::string& root,
-                                                                 metadata::Store& store) {
+                                                                 metadata::Store& store,
+                                                                 const ContentOptions& options) {
   for (const char* directory : {"/blobs/sha256", "/blobs/sha512", "/ingest"}) {
     GANTRY_RETURN_IF_ERROR(MakeDirectories(root + directory, 0700));
   }
   // A commit syncs the directory that its blob is in; the ones above that are synced once, here.
   GANTRY_RETURN_IF_ERROR(SyncDirectory(root + "/blobs"));
   GANTRY_RETURN_IF_ERROR(SyncDirectory(root));
-  std::unique_ptr<ContentStore> content(new ContentStore(root, store));
+  std::unique_ptr<ContentStore> content(new ContentStore(root, store, options));
   GANTRY_RETURN_IF_ERROR(content->RemoveOrphanedIngests());
   return content;
 }
@@ -41,6 +48,8 @@ absl::StatusOr<std::unique_ptr<BlobReader>> ContentStore::Open(const std::string
   absl::StatusOr<UniqueFd> fd = OpenFile(BlobPath(digest), O_RDONLY | O_NOFOLLOW);
   if (!fd.ok()) {
     if (absl::IsNotFound(fd.status())) {
+      // It may have been collected since the record was read.
+      GANTRY_RETURN_IF_ERROR(Info(ns, digest).status());
       return absl::DataLossError(
           absl::StrCat("content ", digest.text(), " has a record, but its file is gone"));
     }
@@ -111,20 +120,40 @@ absl::StatusOr<std::vector<BlobInfo>> ContentStore::List(
 }
 
 absl::Status ContentStore::Delete(const Scope& scope, const Digest& digest) {
+  // Before the commit, after which a collection may begin at once.
+  blobs_.NoteDeleted(digest);
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool existed,
                             writer.Delete(kBlobBucket, scope.ns, digest.text()));
     if (!existed) return BlobNotFound(digest);
+    writer.NoteDeletion();
     if (scope.lease.empty()) return absl::OkStatus();
     return metadata::DetachFromLease(writer, scope.ns, scope.lease, {"content", digest.text()});
   });
 }
 
-absl::StatusOr<std::optional<BlobInfo>> ContentStore::FindAnywhere(const metadata::Reader& reader,
-                                                                   const Digest& digest) const {
+absl::StatusOr<bool> ContentStore::IsRecorded(const metadata::Reader& reader,
+                                              const Digest& digest) const {
   GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
                           reader.Namespaces(kBlobBucket));
   for (const std::string& ns : namespaces) {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found,
+                            reader.Get(kBlobBucket, ns, digest.text()));
+    if (found.has_value()) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<std::optional<BlobInfo>> ContentStore::FindShared(const metadata::Reader& reader,
+                                                                 const Digest& digest) const {
+  GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
+                          reader.Namespaces(kBlobBucket));
+  for (const std::string& ns : namespaces) {
+    if (options_.isolated) {
+      GANTRY_ASSIGN_OR_RETURN(const Labels labels, metadata::NamespaceLabels(reader, ns));
+      const auto shareable = labels.find(kShareableLabel);
+      if (shareable == labels.end() || shareable->second != "true") continue;
+    }
     GANTRY_ASSIGN_OR_RETURN(std::optional<BlobInfo> found, FindBlob(reader, ns, digest));
     if (found.has_value()) return found;
   }

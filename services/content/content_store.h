@@ -8,11 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "services/content/blob_pins.h"
 #include "services/content/content.h"
+#include "services/content/content_collectibles.h"
 #include "services/content/content_writer.h"
 #include "services/metadata/store.h"
 
 namespace gantry::content {
+
+struct ContentOptions {
+  // A namespace that wants a blob which another has must send its bytes, unless the other is
+  // labelled containerd.io/namespace.shareable=true.
+  bool isolated = false;
+};
 
 // Blobs by digest in <root>/blobs/<algorithm>/<hex>, shared by all namespaces and seen in one
 // through its record; uploads in <root>/ingest/<key>/data. Thread-safe; calls block on the disk.
@@ -24,7 +32,8 @@ class ContentStore : public ContentProvider {
  public:
   // `root` is made if missing; `store` outlives this.
   static absl::StatusOr<std::unique_ptr<ContentStore>> Open(const std::string& root,
-                                                            metadata::Store& store);
+                                                            metadata::Store& store,
+                                                            const ContentOptions& options = {});
 
   absl::StatusOr<std::unique_ptr<BlobReader>> Open(const std::string& ns,
                                                    const Digest& digest) override;
@@ -63,23 +72,37 @@ class ContentStore : public ContentProvider {
   // Drops an upload; a writer that still has it cannot commit any more. Errors: NotFound.
   absl::Status Abort(const std::string& ns, const std::string& ref);
 
+  // What a collection asks and removes; they live as long as this.
+  [[nodiscard]] std::vector<gc::Collectible*> collectibles() { return {&blobs_, &ingests_}; }
+
  private:
+  friend class BlobCollectible;
   friend class ContentWriter;
-  ContentStore(std::string root, metadata::Store& store) : root_(std::move(root)), store_(store) {}
+  friend class IngestCollectible;
+  ContentStore(std::string root, metadata::Store& store, const ContentOptions& options)
+      : root_(std::move(root)), store_(store), options_(options) {}
 
   std::string BlobPath(const Digest& digest) const;
   std::string IngestPath(const std::string& key) const;
   absl::Status RemoveOrphanedIngests();
-  // The record that some namespace has of `digest`.
-  absl::StatusOr<std::optional<BlobInfo>> FindAnywhere(const metadata::Reader& reader,
-                                                       const Digest& digest) const;
+  // The record of `digest` in some namespace whose content others may have.
+  absl::StatusOr<std::optional<BlobInfo>> FindShared(const metadata::Reader& reader,
+                                                     const Digest& digest) const;
+  // Whether any namespace has a record of `digest`.
+  absl::StatusOr<bool> IsRecorded(const metadata::Reader& reader, const Digest& digest) const;
   // Whether the file of a blob is there and as long as its record says.
   bool IsWhole(const BlobInfo& info) const;
   bool TryLock(const std::string& key);
   void Unlock(const std::string& key);
+  // Of an upload that has no record and that the caller has locked.
+  absl::Status RemoveIngestFiles(const std::string& key);
 
   const std::string root_;
   metadata::Store& store_;
+  const ContentOptions options_;
+  BlobPins pins_;
+  BlobCollectible blobs_{*this};
+  IngestCollectible ingests_{*this};
   std::mutex mutex_;
   // The ingests that have a writer, by key, and who waits for it to close.
   std::map<std::string, std::vector<std::weak_ptr<const std::function<void()>>>> locked_;

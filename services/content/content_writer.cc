@@ -35,6 +35,7 @@ ContentWriter::~ContentWriter() { Release(); }
 
 void ContentWriter::Release() {
   data_.reset();
+  pin_ = {};
   if (std::exchange(locked_, false)) store_.Unlock(key_);
 }
 
@@ -50,6 +51,13 @@ absl::Status ContentWriter::Begin(const std::optional<IngestStatus>& found, bool
   if (!scope_.lease.empty() && std::find(status_.leases.begin(), status_.leases.end(),
                                          scope_.lease) == status_.leases.end()) {
     status_.leases.push_back(scope_.lease);
+  }
+  if (found.has_value()) status_.expires_at = found->expires_at;
+  // Each writer without a lease gives the upload another day; to the hour, so that one that goes on
+  // where another has just stopped need not write it down.
+  const absl::Time expires = absl::Now() + kIngestLife;
+  if (scope_.lease.empty() && status_.expires_at < expires - absl::Hours(1)) {
+    status_.expires_at = expires;
   }
   GANTRY_RETURN_IF_ERROR(MakeDirectories(store_.IngestPath(key_), 0700));
   GANTRY_RETURN_IF_ERROR(OpenData(restart || !found.has_value()));
@@ -113,8 +121,9 @@ absl::Status ContentWriter::Rehash(absl::string_view algorithm) {
   return absl::OkStatus();
 }
 
-void ContentWriter::Share(int64_t size_bytes) {
+void ContentWriter::Share(int64_t size_bytes, BlobPins::Pin pin) {
   shared_ = true;
+  pin_ = std::move(pin);
   status_.offset_bytes = status_.total_bytes = size_bytes;
 }
 
@@ -144,6 +153,7 @@ absl::Status ContentWriter::Unshare(int64_t keep_bytes) {
     if (got == 0) return absl::DataLossError(absl::StrCat(what, ": the file is short"));
     GANTRY_RETURN_IF_ERROR(Write(absl::string_view(buffer.data(), got)));
   }
+  pin_ = {};
   return absl::OkStatus();
 }
 
@@ -209,9 +219,15 @@ absl::StatusOr<Digest> ContentWriter::Commit(int64_t size_bytes, const std::stri
                                                       ", expected ", wanted.text(),
                                                       ": failed precondition"));
   }
+  if (!shared_) pin_ = store_.pins_.Take(digest);
   absl::Status status = shared_ ? absl::OkStatus() : MakeBlob(digest);
   if (status.ok()) status = Record(digest, labels);
-  if (status.ok() || absl::IsAlreadyExists(status)) RemoveDirectory();
+  if (status.ok() || absl::IsAlreadyExists(status)) {
+    RemoveDirectory();
+  } else {
+    // The file may be there, and nobody else looks for it before the next start.
+    store_.blobs_.NoteDeleted(digest);
+  }
   Release();
   if (!status.ok()) return status;
   return digest;
@@ -250,16 +266,6 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> own, FindBlob(writer, scope_.ns, digest));
     known = own.has_value();
     if (known) return absl::OkStatus();
-    if (shared_) {
-      // The other namespace may have deleted it since the writer was opened.
-      GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> others,
-                              store_.FindAnywhere(writer, digest));
-      if (!others.has_value()) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("content ", digest.text(),
-                         " has been deleted where it was: send its bytes: failed precondition"));
-      }
-    }
     return writer.Put(kBlobBucket, scope_.ns, digest.text(), Encode(info));
   }));
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.recorded"));
@@ -267,10 +273,15 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
 }
 
 absl::Status ContentWriter::DropAsKnown(const Digest& digest) {
+  bool known = false;
   GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> own, FindBlob(writer, scope_.ns, digest));
+    known = own.has_value();
+    if (!known) return absl::OkStatus();
     GANTRY_RETURN_IF_ERROR(DropIngestRecord(writer, scope_.ns, status_.ref).status());
     return metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text());
   }));
+  if (!known) return absl::OkStatus();
   RemoveDirectory();
   Release();
   return BlobExists(digest);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "services/content/blob_pins.h"
 #include "services/content/content.h"
 #include "services/metadata/store.h"
 
@@ -42,8 +43,9 @@ class ContentWriter {
 
   // Goes on with `found` where it was left, or makes the upload: directory, file, record.
   absl::Status Begin(const std::optional<IngestStatus>& found, bool restart);
-  // Stands for a blob of `size_bytes` that another namespace has: nothing need be written.
-  void Share(int64_t size_bytes);
+  // Stands for a blob of `size_bytes` that another namespace has: nothing need be written. The pin
+  // keeps its file.
+  void Share(int64_t size_bytes, BlobPins::Pin pin);
   // Makes an upload of its own out of a shared blob, with its first `keep_bytes` in it.
   absl::Status Unshare(int64_t keep_bytes);
   absl::Status OpenData(bool truncate);
@@ -54,7 +56,8 @@ class ContentWriter {
   absl::Status Touch();
   absl::Status MakeBlob(const Digest& digest);
   absl::Status Record(const Digest& digest, const Labels& labels);
-  // Drops the upload because the namespace has `digest`. AlreadyExists, or why that failed.
+  // Drops the upload because the namespace has `digest`, which the lease then holds: AlreadyExists,
+  // or why that failed. Does nothing and says so by OK if the namespace has it no more.
   absl::Status DropAsKnown(const Digest& digest);
   void RemoveDirectory();
   void Release();
@@ -64,6 +67,7 @@ class ContentWriter {
   const std::string key_;
   IngestStatus status_;
   bool shared_ = false;
+  BlobPins::Pin pin_;  // on what is about to be recorded
   bool locked_ = true;
   UniqueFd data_;
   std::string algorithm_ = "sha256";

@@ -8,7 +8,7 @@
 namespace gantry::content {
 namespace {
 
-enum Field : uint32_t { kStarted = 1, kTotal = 2, kExpected = 3, kLease = 4 };
+enum Field : uint32_t { kStarted = 1, kTotal = 2, kExpected = 3, kLease = 4, kExpires = 5 };
 
 }  // namespace
 
@@ -18,7 +18,13 @@ std::string Encode(const IngestStatus& status) {
   writer.Int(kTotal, status.total_bytes);
   writer.Bytes(kExpected, status.expected);
   for (const std::string& lease : status.leases) writer.Element(kLease, lease);
+  writer.Int(kExpires, absl::ToUnixSeconds(status.expires_at));
   return writer.Take();
+}
+
+absl::Time ExpiryOf(const IngestStatus& status) {
+  if (status.expires_at != absl::UnixEpoch()) return status.expires_at;
+  return status.leases.empty() ? status.started_at + kIngestLife : absl::InfinitePast();
 }
 
 absl::StatusOr<IngestStatus> DecodeIngest(absl::string_view ref, absl::string_view bytes) {
@@ -30,6 +36,7 @@ absl::StatusOr<IngestStatus> DecodeIngest(absl::string_view ref, absl::string_vi
     if (reader.field() == kTotal) status.total_bytes = reader.integer();
     if (reader.field() == kExpected) status.expected = reader.str();
     if (reader.field() == kLease) status.leases.push_back(reader.str());
+    if (reader.field() == kExpires) status.expires_at = absl::FromUnixSeconds(reader.integer());
   }
   GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("ingest ", ref)));
   return status;

@@ -13,6 +13,10 @@ inline constexpr char kIngestBucket[] = "ingests";
 // The durable part of an ingest; how far it is, its file tells. `status.updated_at` and
 // `offset_bytes` are not kept.
 std::string Encode(const IngestStatus& status);
+// Until when an upload lives that no lease holds. Records of before this was kept count from when
+// they were made.
+absl::Time ExpiryOf(const IngestStatus& status);
+inline constexpr absl::Duration kIngestLife = absl::Hours(24);
 absl::StatusOr<IngestStatus> DecodeIngest(absl::string_view ref, absl::string_view bytes);
 absl::StatusOr<std::optional<IngestStatus>> FindIngest(const metadata::Reader& reader,
                                                        const std::string& ns,

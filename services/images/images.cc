@@ -14,7 +14,7 @@
 namespace gantry::images {
 namespace {
 
-constexpr char kBucket[] = "images";
+constexpr auto& kBucket = gc::kImageBucket;
 
 // Numbers are for ever: a record written today is read by every later release.
 enum Field : uint32_t {
@@ -212,8 +212,23 @@ absl::Status Images::Delete(const std::string& ns, const std::string& name,
                                               found->target.digest, ", not ",
                                               absl::CHexEscape(target->digest), ": not found"));
     }
+    writer.NoteDeletion();
     return writer.Delete(kBucket, ns, name).status();
   });
+}
+
+absl::StatusOr<gc::Links> Images::LinksOf(const metadata::Reader&, const gc::Node& node,
+                                          absl::string_view bytes, absl::Time now) const {
+  GANTRY_ASSIGN_OR_RETURN(const Image image, Decode(node.name, bytes));
+  gc::Links links;
+  gc::AddLabelLinks(node.ns, image.labels, now, &links);
+  links.root = !gc::IsExpired(image.labels, now);
+  links.held.push_back({.bucket = gc::kContentBucket, .ns = node.ns, .name = image.target.digest});
+  return links;
+}
+
+absl::StatusOr<bool> Images::Remove(metadata::Writer& writer, const gc::Node& node) {
+  return writer.Delete(kBucket, node.ns, node.name);
 }
 
 }  // namespace gantry::images

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/identifiers.h"
+#include "services/gc/gc.h"
 #include "services/metadata/store.h"
 
 namespace gantry::images {
@@ -32,8 +33,9 @@ struct Image {
   absl::Time updated_at;
 };
 
-// Images by namespace and name. Thread-safe; durable when a call returns.
-class Images {
+// Images by namespace and name. Thread-safe; durable when a call returns. To a collection an image
+// is a root until its containerd.io/gc.expire is past.
+class Images : public gc::Collectible {
  public:
   explicit Images(metadata::Store& store) : store_(store) {}
 
@@ -53,6 +55,12 @@ class Images {
   // With `target` only if the image still points there. Errors: NotFound.
   absl::Status Delete(const std::string& ns, const std::string& name,
                       const std::optional<Descriptor>& target);
+
+  [[nodiscard]] std::string bucket() const override { return gc::kImageBucket; }
+  [[nodiscard]] absl::StatusOr<gc::Links> LinksOf(const metadata::Reader& reader,
+                                                  const gc::Node& node, absl::string_view bytes,
+                                                  absl::Time now) const override;
+  absl::StatusOr<bool> Remove(metadata::Writer& writer, const gc::Node& node) override;
 
  private:
   metadata::Store& store_;

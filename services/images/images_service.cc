@@ -96,14 +96,21 @@ grpc::ServerUnaryReactor* ImagesService::Update(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* ImagesService::Delete(grpc::CallbackServerContext* context,
                                                 const api::DeleteImageRequest* request,
                                                 google::protobuf::Empty*) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    std::optional<Descriptor> target;
-    if (request->has_target()) target = FromProto(request->target());
-    GANTRY_RETURN_IF_ERROR(images_.Delete(rpc.ns, request->name(), target));
-    api::ImageDelete event;
-    event.set_name(request->name());
-    events_.Publish(rpc.ns, "/images/delete", event);
-    return absl::OkStatus();
+  return rpc::UnaryAsync(context, [this, request = *request](
+                                      const rpc::RequestContext& rpc,
+                                      const std::shared_ptr<rpc::AsyncReactor>& reactor) {
+    executor_.Run([this, request, ns = rpc.ns, reactor] {
+      std::optional<Descriptor> target;
+      if (request.has_target()) target = FromProto(request.target());
+      const absl::Status deleted = images_.Delete(ns, request.name(), target);
+      if (deleted.ok()) {
+        api::ImageDelete event;
+        event.set_name(request.name());
+        events_.Publish(ns, "/images/delete", event);
+      }
+      if (!deleted.ok() || !request.sync()) return reactor->Complete(deleted);
+      collector_.CollectThen([reactor](const absl::Status& status) { reactor->Complete(status); });
+    });
   });
 }
 

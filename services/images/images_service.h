@@ -12,8 +12,9 @@ namespace gantry::images {
 class ImagesService final : public containerd::services::images::v1::Images::CallbackService {
  public:
   // All outlive this.
-  ImagesService(Images& images, Executor& executor, rpc::EventPublisher& events)
-      : images_(images), executor_(executor), events_(events) {}
+  ImagesService(Images& images, Executor& executor, rpc::EventPublisher& events,
+                gc::Trigger& collector)
+      : images_(images), executor_(executor), events_(events), collector_(collector) {}
 
   grpc::ServerUnaryReactor* Get(
       grpc::CallbackServerContext* context,
@@ -40,6 +41,7 @@ class ImagesService final : public containerd::services::images::v1::Images::Cal
   Images& images_;
   Executor& executor_;
   rpc::EventPublisher& events_;
+  gc::Trigger& collector_;
 };
 
 }  // namespace gantry::images

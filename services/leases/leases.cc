@@ -14,9 +14,10 @@
 namespace gantry::leases {
 namespace {
 
-constexpr char kBucket[] = "leases";
+constexpr auto& kBucket = gc::kLeaseBucket;
 constexpr size_t kMaxId = 256;
 constexpr char kExpireLabel[] = "containerd.io/gc.expire";
+constexpr char kFlatLabel[] = "containerd.io/gc.flat";
 
 enum Field : uint32_t { kLabel = 1, kCreated = 2 };
 
@@ -92,6 +93,7 @@ absl::Status Leases::Delete(const std::string& ns, const std::string& id) {
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_RETURN_IF_ERROR(CheckExists(writer, ns, id));
     GANTRY_RETURN_IF_ERROR(metadata::ClearLease(writer, ns, id));
+    writer.NoteDeletion();
     return writer.Delete(kBucket, ns, id).status();
   });
 }
@@ -131,6 +133,7 @@ absl::Status Leases::DeleteResource(const std::string& ns, const std::string& id
   GANTRY_RETURN_IF_ERROR(ValidateResource(resource));
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_RETURN_IF_ERROR(CheckExists(writer, ns, id));
+    writer.NoteDeletion();
     return metadata::DetachFromLease(writer, ns, id, resource);
   });
 }
@@ -144,6 +147,37 @@ absl::StatusOr<std::vector<metadata::LeaseResource>> Leases::ListResources(
     return absl::OkStatus();
   }));
   return resources;
+}
+
+std::optional<gc::Node> Leases::Affected(const metadata::RecordName& written) const {
+  if (std::optional<metadata::RecordName> lease = metadata::LeaseOfResource(written)) {
+    return gc::Node{.bucket = kBucket, .ns = lease->ns, .name = lease->name};
+  }
+  return gc::Collectible::Affected(written);
+}
+
+absl::StatusOr<gc::Links> Leases::LinksOf(const metadata::Reader& reader, const gc::Node& node,
+                                          absl::string_view bytes, absl::Time now) const {
+  GANTRY_ASSIGN_OR_RETURN(const Lease lease, Decode(node.name, bytes));
+  gc::Links links;
+  links.root = !gc::IsExpired(lease.labels, now);
+  const bool flat = lease.labels.count(kFlatLabel) != 0;
+  GANTRY_ASSIGN_OR_RETURN(std::vector<metadata::LeaseResource> resources,
+                          metadata::ResourcesOfLease(reader, node.ns, node.name));
+  for (metadata::LeaseResource& resource : resources) {
+    // The other types are called what their buckets are.
+    links.held.push_back(
+        {.bucket = resource.type == "content" ? gc::kContentBucket : std::move(resource.type),
+         .ns = node.ns,
+         .name = std::move(resource.id),
+         .flat = flat});
+  }
+  return links;
+}
+
+absl::StatusOr<bool> Leases::Remove(metadata::Writer& writer, const gc::Node& node) {
+  GANTRY_RETURN_IF_ERROR(metadata::ClearLease(writer, node.ns, node.name));
+  return writer.Delete(kBucket, node.ns, node.name);
 }
 
 }  // namespace gantry::leases

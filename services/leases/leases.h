@@ -1,12 +1,14 @@
 #ifndef GANTRY_SERVICES_LEASES_LEASES_H_
 #define GANTRY_SERVICES_LEASES_LEASES_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/identifiers.h"
+#include "services/gc/gc.h"
 #include "services/metadata/lease_resources.h"
 #include "services/metadata/store.h"
 
@@ -18,8 +20,9 @@ struct Lease {
   Labels labels;  // containerd.io/gc.expire (RFC 3339) ends it, containerd.io/gc.flat bounds it
 };
 
-// Leases by namespace and id, and what they hold. Thread-safe; durable when a call returns.
-class Leases {
+// Leases by namespace and id, and what they hold. Thread-safe; durable when a call returns. Each is
+// a root of collections until it expires, and is removed by the first one after that.
+class Leases : public gc::Collectible {
  public:
   explicit Leases(metadata::Store& store) : store_(store) {}
 
@@ -39,6 +42,14 @@ class Leases {
                               const metadata::LeaseResource& resource);
   absl::StatusOr<std::vector<metadata::LeaseResource>> ListResources(const std::string& ns,
                                                                      const std::string& id) const;
+
+  [[nodiscard]] std::string bucket() const override { return gc::kLeaseBucket; }
+  [[nodiscard]] std::optional<gc::Node> Affected(
+      const metadata::RecordName& written) const override;
+  [[nodiscard]] absl::StatusOr<gc::Links> LinksOf(const metadata::Reader& reader,
+                                                  const gc::Node& node, absl::string_view bytes,
+                                                  absl::Time now) const override;
+  absl::StatusOr<bool> Remove(metadata::Writer& writer, const gc::Node& node) override;
 
  private:
   metadata::Store& store_;

@@ -35,8 +35,14 @@ grpc::ServerUnaryReactor* LeasesService::Create(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* LeasesService::Delete(grpc::CallbackServerContext* context,
                                                 const api::DeleteRequest* request,
                                                 google::protobuf::Empty*) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) {
-    return leases_.Delete(rpc.ns, request->id());
+  return rpc::UnaryAsync(context, [this, id = request->id(), sync = request->sync()](
+                                      const rpc::RequestContext& rpc,
+                                      const std::shared_ptr<rpc::AsyncReactor>& reactor) {
+    executor_.Run([this, id, sync, ns = rpc.ns, reactor] {
+      const absl::Status deleted = leases_.Delete(ns, id);
+      if (!deleted.ok() || !sync) return reactor->Complete(deleted);
+      collector_.CollectThen([reactor](const absl::Status& status) { reactor->Complete(status); });
+    });
   });
 }
 

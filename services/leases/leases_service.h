@@ -10,8 +10,9 @@ namespace gantry::leases {
 // containerd.services.leases.v1.Leases.
 class LeasesService final : public containerd::services::leases::v1::Leases::CallbackService {
  public:
-  // Both outlive this.
-  LeasesService(Leases& leases, Executor& executor) : leases_(leases), executor_(executor) {}
+  // All outlive this.
+  LeasesService(Leases& leases, Executor& executor, gc::Trigger& collector)
+      : leases_(leases), executor_(executor), collector_(collector) {}
 
   grpc::ServerUnaryReactor* Create(
       grpc::CallbackServerContext* context,
@@ -39,6 +40,7 @@ class LeasesService final : public containerd::services::leases::v1::Leases::Cal
  private:
   Leases& leases_;
   Executor& executor_;
+  gc::Trigger& collector_;
 };
 
 }  // namespace gantry::leases

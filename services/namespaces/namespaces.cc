@@ -4,16 +4,15 @@
 
 #include "absl/strings/str_join.h"
 #include "base/errors.h"
-#include "services/metadata/codec.h"
 #include "services/metadata/filter.h"
 #include "services/metadata/label_mask.h"
 #include "services/metadata/lease_resources.h"
+#include "services/metadata/namespaces.h"
 
 namespace gantry::namespaces {
 namespace {
 
 constexpr char kBucket[] = "namespaces";
-constexpr uint32_t kLabelField = 1;
 
 struct Kind {
   const char* bucket;
@@ -26,21 +25,9 @@ constexpr std::array<Kind, 4> kHeld = {
      {"containers", "containers"},
      {"snapshots/overlayfs", "snapshots on \"overlayfs\" snapshotter"}}};
 
-std::string Encode(const Namespace& ns) {
-  WireWriter writer;
-  metadata::PutLabels(writer, kLabelField, ns.labels);
-  return writer.Take();
-}
-
 absl::StatusOr<Namespace> Decode(absl::string_view name, absl::string_view bytes) {
-  Namespace ns;
-  ns.name = std::string(name);
-  WireReader reader(bytes);
-  while (reader.Next()) {
-    if (reader.field() == kLabelField) ns.labels.insert(reader.map_entry());
-  }
-  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("namespace ", name)));
-  return ns;
+  GANTRY_ASSIGN_OR_RETURN(Labels labels, metadata::DecodeNamespace(name, bytes));
+  return Namespace{std::string(name), std::move(labels)};
 }
 
 absl::StatusOr<std::optional<Namespace>> Find(const metadata::Reader& reader,
@@ -111,7 +98,7 @@ absl::StatusOr<Namespace> Namespaces::Create(const Namespace& wanted) {
       return absl::AlreadyExistsError(
           absl::StrCat("namespace \"", wanted.name, "\": already exists"));
     }
-    return writer.Put(kBucket, "", wanted.name, Encode(wanted));
+    return writer.Put(kBucket, "", wanted.name, metadata::EncodeNamespace(wanted.labels));
   }));
   return wanted;
 }
@@ -137,7 +124,7 @@ absl::StatusOr<Namespace> Namespaces::Update(const Namespace& wanted,
       }
     }
     GANTRY_RETURN_IF_ERROR(ValidateLabels(updated.labels));
-    return writer.Put(kBucket, "", wanted.name, Encode(updated));
+    return writer.Put(kBucket, "", wanted.name, metadata::EncodeNamespace(updated.labels));
   }));
   return updated;
 }

@@ -66,6 +66,12 @@ absl::StatusOr<Record> GetCommittedParent(const metadata::Reader& reader, const 
   return *std::move(record);
 }
 
+// What the request's lease held of a snapshot whose key is no more.
+absl::Status Release(metadata::Writer& writer, const Scope& scope, const std::string& key) {
+  if (scope.lease.empty()) return absl::OkStatus();
+  return metadata::DetachFromLease(writer, scope.ns, scope.lease, {kBucket, key});
+}
+
 absl::Status AlreadyExists(absl::string_view name) {
   return absl::AlreadyExistsError(absl::StrCat("snapshot \"", name, "\": already exists"));
 }
@@ -270,15 +276,16 @@ absl::StatusOr<std::vector<Mount>> OverlaySnapshotter::Create(Kind kind, const S
 
   // A first look without a write, so that the common refusals touch no disk.
   uint64_t parent_id = 0;
+  std::string target;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Record> taken, Find(reader, scope, key));
     if (taken.has_value()) return AlreadyExists(key);
     if (const auto ref = labels.find(kReferenceLabel);
         kind == Kind::kActive && ref != labels.end()) {
-      GANTRY_ASSIGN_OR_RETURN(const std::optional<Record> target, Find(reader, scope, ref->second));
-      if (target.has_value() && target->info.kind == Kind::kCommitted) {
-        return absl::AlreadyExistsError(
-            absl::StrCat("target snapshot \"", ref->second, "\": already exists"));
+      GANTRY_ASSIGN_OR_RETURN(const std::optional<Record> found, Find(reader, scope, ref->second));
+      if (found.has_value() && found->info.kind == Kind::kCommitted) {
+        target = ref->second;
+        return absl::OkStatus();
       }
     }
     if (parent.empty()) return absl::OkStatus();
@@ -286,6 +293,8 @@ absl::StatusOr<std::vector<Mount>> OverlaySnapshotter::Create(Kind kind, const S
     parent_id = record.id;
     return absl::OkStatus();
   }));
+
+  if (!target.empty()) return HoldTarget(scope, target);
 
   const uint64_t id = next_id_.fetch_add(1);
   std::vector<uint64_t> parents;
@@ -320,6 +329,20 @@ absl::StatusOr<std::vector<Mount>> OverlaySnapshotter::Create(Kind kind, const S
     return status;
   }
   return MountsOf(kind, id, parents);
+}
+
+absl::Status OverlaySnapshotter::HoldTarget(const Scope& scope, const std::string& target) {
+  if (!scope.lease.empty()) {
+    GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+      GANTRY_ASSIGN_OR_RETURN(const std::optional<Record> found, Find(writer, scope, target));
+      if (!found.has_value()) {
+        return absl::UnavailableError(
+            absl::StrCat("target snapshot \"", target, "\" was removed meanwhile"));
+      }
+      return metadata::AttachToLease(writer, scope.ns, scope.lease, kBucket, target);
+    }));
+  }
+  return absl::AlreadyExistsError(absl::StrCat("target snapshot \"", target, "\": already exists"));
 }
 
 absl::StatusOr<std::vector<Mount>> OverlaySnapshotter::Mounts(const Scope& scope,
@@ -369,6 +392,7 @@ absl::Status OverlaySnapshotter::Commit(const Scope& scope, const std::string& n
           absl::StrCat("snapshot ", key, " was replaced while it was committed"));
     }
     GANTRY_RETURN_IF_ERROR(writer.Delete(kBucket, scope.ns, key).status());
+    GANTRY_RETURN_IF_ERROR(Release(writer, scope, key));
     record.info.name = name;
     record.info.kind = Kind::kCommitted;
     record.info.labels = labels;
@@ -388,13 +412,10 @@ absl::Status OverlaySnapshotter::Remove(const Scope& scope, const std::string& k
       return absl::FailedPreconditionError(
           absl::StrCat("cannot remove snapshot ", key, " with child: failed precondition"));
     }
-    if (!record.info.parent.empty()) {
-      GANTRY_ASSIGN_OR_RETURN(Record parent, Get(writer, scope, record.info.parent));
-      if (parent.children > 0) --parent.children;
-      GANTRY_RETURN_IF_ERROR(Put(writer, scope, parent));
-    }
     id = record.id;
-    return writer.Delete(kBucket, scope.ns, key).status();
+    writer.NoteDeletion();
+    GANTRY_RETURN_IF_ERROR(Release(writer, scope, key));
+    return RemoveRecord(writer, kBucket, scope.ns, record);
   }));
   // A failure from here on is a directory without a record: the next start removes it.
   GANTRY_RETURN_IF_ERROR(FaultPoint("snapshots.remove.record"));

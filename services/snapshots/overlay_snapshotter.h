@@ -8,6 +8,7 @@
 
 #include "base/executor.h"
 #include "services/metadata/store.h"
+#include "services/snapshots/snapshot_collectible.h"
 #include "services/snapshots/snapshot_record.h"
 #include "services/snapshots/snapshots.h"
 
@@ -43,12 +44,21 @@ class OverlaySnapshotter : public Snapshotter {
   absl::StatusOr<Usage> GetUsage(const Scope& scope, const std::string& key) override;
   absl::Status Cleanup() override;
 
+  // What a collection asks and removes; lives as long as this.
+  [[nodiscard]] gc::Collectible& collectible() { return collectible_; }
+
  private:
   OverlaySnapshotter(std::string root, metadata::Store& store, bool index_off)
-      : root_(std::move(root)), store_(store), index_off_(index_off) {}
+      : root_(std::move(root)),
+        store_(store),
+        index_off_(index_off),
+        collectible_("overlayfs", [this](uint64_t id) { Discard(id); }) {}
 
   absl::StatusOr<std::vector<Mount>> Create(Kind kind, const Scope& scope, const std::string& key,
                                             const std::string& parent, const Labels& labels);
+  // AlreadyExists, which tells a client that the snapshot it was about to make is there; its lease
+  // holds it then. Errors: Unavailable if it has just been removed.
+  absl::Status HoldTarget(const Scope& scope, const std::string& target);
   absl::Status MakeDirectory(uint64_t id, Kind kind, uint64_t parent_id);
   // Ids of the snapshot's ancestors, nearest first.
   absl::StatusOr<std::vector<uint64_t>> ParentIds(const metadata::Reader& reader,
@@ -64,6 +74,7 @@ class OverlaySnapshotter : public Snapshotter {
   const bool index_off_;  // the kernel has the option, and a lower layer may be shared
   std::atomic<uint64_t> next_id_{1};
   Executor cleaner_{1};
+  SnapshotCollectible collectible_;
 };
 
 }  // namespace gantry::snapshots

@@ -76,4 +76,19 @@ absl::StatusOr<Record> Decode(absl::string_view name, absl::string_view bytes) {
   return record;
 }
 
+absl::Status RemoveRecord(metadata::Writer& writer, absl::string_view bucket, absl::string_view ns,
+                          const Record& record) {
+  if (!record.info.parent.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                            writer.Get(bucket, ns, record.info.parent));
+    // Where the parent is gone, which cannot be, removing the child is what mends it.
+    if (bytes.has_value()) {
+      GANTRY_ASSIGN_OR_RETURN(Record parent, Decode(record.info.parent, *bytes));
+      if (parent.children > 0) --parent.children;
+      GANTRY_RETURN_IF_ERROR(writer.Put(bucket, ns, parent.info.name, Encode(parent)));
+    }
+  }
+  return writer.Delete(bucket, ns, record.info.name).status();
+}
+
 }  // namespace gantry::snapshots

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "services/metadata/store.h"
 #include "services/snapshots/snapshots.h"
 
 namespace gantry::snapshots {
@@ -18,6 +19,10 @@ struct Record {
 std::string Encode(const Record& record);
 // Errors: DataLoss that names the snapshot.
 absl::StatusOr<Record> Decode(absl::string_view name, absl::string_view bytes);
+
+// Deletes the record of a snapshot without children, and tells its parent's.
+absl::Status RemoveRecord(metadata::Writer& writer, absl::string_view bucket, absl::string_view ns,
+                          const Record& record);
 
 }  // namespace gantry::snapshots
 

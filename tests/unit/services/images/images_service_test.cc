@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
+#include "tests/unit/services/gc/fake_trigger.h"
 #include "tests/unit/services/metadata/temp_store.h"
 #include "tests/unit/services/rpc/grpc_fixture.h"
 
@@ -29,7 +30,8 @@ class ImagesServiceTest : public testing::Test {
   Images images_{*store_};
   Executor executor_{2};
   rpc::RecordingPublisher events_;
-  ImagesService service_{images_, executor_, events_};
+  gc::FakeTrigger collector_;
+  ImagesService service_{images_, executor_, events_, collector_};
   rpc::GrpcServer server_{service_};
   std::unique_ptr<api::Images::Stub> stub_ = api::Images::NewStub(server_.Channel());
 };
@@ -97,6 +99,31 @@ TEST_F(ImagesServiceTest, ALifeFromCreateToDeleteIsAnnounced) {
   EXPECT_EQ(events[2],
             "ns /images/delete containerd.services.images.v1.ImageDelete: "
             "name: \"docker.io/library/one:latest\"");
+}
+
+TEST_F(ImagesServiceTest, ASynchronousDeleteWaitsForACollectionAndTellsWhatCameOfIt) {
+  api::CreateImageRequest create;
+  *create.mutable_image() = Sample();
+  api::CreateImageResponse created;
+  google::protobuf::Empty empty;
+  api::DeleteImageRequest remove;
+  remove.set_name(Sample().name());
+  ASSERT_TRUE(stub_->Create(In("ns").get(), create, &created).ok());
+  ASSERT_TRUE(stub_->Delete(In("ns").get(), remove, &empty).ok());
+  EXPECT_EQ(collector_.asked, 0);
+
+  ASSERT_TRUE(stub_->Create(In("ns").get(), create, &created).ok());
+  remove.set_sync(true);
+  ASSERT_TRUE(stub_->Delete(In("ns").get(), remove, &empty).ok());
+  EXPECT_EQ(collector_.asked, 1);
+  EXPECT_EQ(stub_->Delete(In("ns").get(), remove, &empty).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(collector_.asked, 1) << "nothing was deleted";
+
+  ASSERT_TRUE(stub_->Create(In("ns").get(), create, &created).ok());
+  collector_.outcome = absl::ResourceExhaustedError("collect garbage: no space");
+  EXPECT_EQ(stub_->Delete(In("ns").get(), remove, &empty).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/services/gc/fake_trigger.h"
 #include "tests/unit/services/metadata/temp_store.h"
 #include "tests/unit/services/rpc/grpc_fixture.h"
 
@@ -15,7 +16,8 @@ TEST(LeasesServiceTest, ALifeFromCreateToDelete) {
   metadata::TempStore store;
   Leases leases(*store);
   Executor executor(2);
-  LeasesService service(leases, executor);
+  gc::FakeTrigger collector;
+  LeasesService service(leases, executor, collector);
   rpc::GrpcServer server(service);
   const auto stub = api::Leases::NewStub(server.Channel());
 
@@ -61,6 +63,30 @@ TEST(LeasesServiceTest, ALifeFromCreateToDelete) {
   remove.set_id(id);
   ASSERT_TRUE(stub->Delete(In("ns").get(), remove, &empty).ok());
   EXPECT_EQ(stub->Delete(In("ns").get(), remove, &empty).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST(LeasesServiceTest, ASynchronousDeleteWaitsForACollection) {
+  metadata::TempStore store;
+  Leases leases(*store);
+  Executor executor(2);
+  gc::FakeTrigger collector;
+  LeasesService service(leases, executor, collector);
+  rpc::GrpcServer server(service);
+  const auto stub = api::Leases::NewStub(server.Channel());
+  for (const bool sync : {false, true}) {
+    api::CreateRequest create;
+    create.set_id("l");
+    api::CreateResponse created;
+    ASSERT_TRUE(stub->Create(In("ns").get(), create, &created).ok());
+    api::DeleteRequest remove;
+    remove.set_id("l");
+    remove.set_sync(sync);
+    google::protobuf::Empty empty;
+    ASSERT_TRUE(stub->Delete(In("ns").get(), remove, &empty).ok());
+    EXPECT_EQ(collector.asked, sync ? 1 : 0);
+    EXPECT_EQ(stub->Delete(In("ns").get(), remove, &empty).error_code(),
+              grpc::StatusCode::NOT_FOUND);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,38 @@
+#include "daemon/gc_part.h"
+
+#include "services/gc/removal_publisher.h"
+
+namespace gantry::daemon {
+namespace {
+
+// Who serves less does not know what refers to what: a containerd that has gantry for its content
+// decides itself what it deletes there.
+bool KnowsAllReferences(const ServiceSet& served) {
+  return served.Has(Service::kContainers) && served.Has(Service::kContent) &&
+         served.Has(Service::kImages) && served.Has(Service::kLeases) &&
+         served.Has(Service::kSnapshots);
+}
+
+}  // namespace
+
+GcPart::GcPart(const Config& config, metadata::Store& store, rpc::EventPublisher& publisher)
+    : config_(config), store_(store), publisher_(publisher), scheduler_(config.gc) {}
+
+GcPart::~GcPart() { Stop(); }
+
+void GcPart::Start(std::vector<gc::Collectible*> kinds) {
+  collector_ = std::make_unique<gc::Collector>(
+      store_, std::move(kinds),
+      KnowsAllReferences(config_.services) ? gc::Scope::kRecords : gc::Scope::kFilesOfDeleted,
+      [this](const std::vector<gc::Node>& removed) { gc::PublishRemovals(removed, publisher_); });
+  store_.SetObserver([this](const metadata::Changes& changes) { scheduler_.NoteChanges(changes); });
+  scheduler_.Start([this] { return collector_->Collect(); });
+}
+
+void GcPart::Stop() {
+  store_.SetObserver(nullptr);
+  if (collector_ != nullptr) collector_->Cancel();
+  scheduler_.Stop();
+}
+
+}  // namespace gantry::daemon

@@ -1,0 +1,147 @@
+#include <atomic>
+#include <thread>
+
+#include "services/gc/collector.h"
+#include "services/gc/scheduler.h"
+#include "tests/unit/services/gc/fixture.h"
+
+namespace gantry::gc {
+namespace {
+
+constexpr int kClients = 8;
+
+// What a pull does, as a client of containerd's does it, on the same image by every client.
+class RaceTest : public CollectionTest {
+ protected:
+  struct Outcome {
+    int imported = 0;
+    int deleted = 0;
+    int lost = 0;
+  };
+
+  // Has the content under the client's lease: writes it or is told that it is there.
+  absl::Status Push(const std::string& lease, const std::string& data, const Labels& labels) {
+    const std::string digest = Sha256(data).text();
+    const content::Scope scope = {"ns", lease};
+    auto writer = content_->OpenWriter(scope, "upload-" + digest + lease, 0, digest);
+    if (absl::IsAlreadyExists(writer.status())) return absl::OkStatus();
+    if (!writer.ok()) return writer.status();
+    if (absl::Status status = (*writer)->Write(data); !status.ok()) return status;
+    const absl::Status status =
+        (*writer)->Commit(static_cast<int64_t>(data.size()), digest, labels).status();
+    return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
+  }
+
+  absl::Status Unpack(const std::string& lease, const std::string& key) {
+    const snapshots::Scope scope = {"ns", lease};
+    const absl::Status prepared =
+        snapshotter_->Prepare(scope, key, "", {{"containerd.io/snapshot.ref", "chain"}}).status();
+    if (absl::IsAlreadyExists(prepared)) return absl::OkStatus();
+    if (!prepared.ok()) return prepared;
+    const absl::Status committed = snapshotter_->Commit(scope, "chain", key, {});
+    if (!absl::IsAlreadyExists(committed)) return committed;
+    // Another client was first: its snapshot is ours once the lease holds it.
+    if (absl::Status removed = snapshotter_->Remove(scope, key); !removed.ok()) return removed;
+    return Unpack(lease, key);
+  }
+
+  // Everything the image stands for, while `lease` (or the image) keeps it.
+  int Lost() {
+    int lost = 0;
+    for (const std::string& data : {kLayer, kConfig, kManifest}) {
+      auto blob = content_->Open("ns", Sha256(data));
+      if (!blob.ok() || ReadFd((*blob)->fd(), 1 << 20, "blob").value_or("") != data) {
+        ADD_FAILURE() << data << ": " << blob.status();
+        ++lost;
+      }
+    }
+    const auto snapshot = snapshotter_->Stat({"ns", ""}, "chain");
+    if (!snapshot.ok() || snapshot->kind != snapshots::Kind::kCommitted) {
+      ADD_FAILURE() << snapshot.status();
+      ++lost;
+    }
+    return lost;
+  }
+
+  absl::Status Round(Scheduler& scheduler, int client, int round, Outcome* outcome) {
+    const std::string lease = absl::StrCat("lease-", client, "-", round);
+    const std::string name = absl::StrCat("image-", client);
+    GANTRY_RETURN_IF_ERROR(leases_->Create("ns", {.id = lease}).status());
+    GANTRY_RETURN_IF_ERROR(Push(lease, kLayer, {}));
+    GANTRY_RETURN_IF_ERROR(
+        Push(lease, kConfig, {{"containerd.io/gc.ref.snapshot.overlayfs", "chain"}}));
+    GANTRY_RETURN_IF_ERROR(Push(lease, kManifest,
+                                {{"containerd.io/gc.ref.content.config", Sha256(kConfig).text()},
+                                 {"containerd.io/gc.ref.content.l.0", Sha256(kLayer).text()}}));
+    GANTRY_RETURN_IF_ERROR(Unpack(lease, absl::StrCat("extract-", client, "-", round)));
+    images::Image image;
+    image.name = name;
+    image.target = {"application/x", Sha256(kManifest).text(), 1, {}};
+    GANTRY_RETURN_IF_ERROR(images_->Create("ns", image, std::nullopt).status());
+    GANTRY_RETURN_IF_ERROR(leases_->Delete("ns", lease));
+    ++outcome->imported;
+    // Acknowledged, and held by nothing but the image, while the others delete theirs.
+    for (int i = 0; i < 3; ++i) outcome->lost += Lost();
+    GANTRY_RETURN_IF_ERROR(images_->Delete("ns", name, std::nullopt));
+    std::atomic<bool> collected = false;
+    scheduler.CollectThen([&](const absl::Status& status) {
+      EXPECT_TRUE(status.ok()) << status;
+      collected = true;
+      collected.notify_one();
+    });
+    collected.wait(false);
+    ++outcome->deleted;
+    return absl::OkStatus();
+  }
+
+  inline static const std::string kLayer = std::string(5000, 'l');
+  inline static const std::string kConfig = "config";
+  inline static const std::string kManifest = "manifest";
+};
+
+TEST_F(RaceTest, NoAcknowledgedImageMissesAnythingWhileEightClientsImportAndDeleteIt) {
+  constexpr int kRounds = 30;
+  Scheduler scheduler({.startup_delay = absl::Milliseconds(1)});
+  scheduler.Start([this] { return collector_->Collect(); });
+  store_->SetObserver([&](const metadata::Changes& changes) { scheduler.NoteChanges(changes); });
+  // Besides those that the clients wait for, one after another without a pause.
+  std::atomic<bool> stop = false;
+  std::atomic<int> collections = 0;
+  std::function<void(const absl::Status&)> again = [&](const absl::Status&) {
+    ++collections;
+    if (!stop) scheduler.CollectThen(again);
+  };
+  scheduler.CollectThen(again);
+  std::vector<Outcome> outcomes(kClients);
+  std::vector<std::thread> clients;
+  for (int client = 0; client < kClients; ++client) {
+    clients.emplace_back([&, client] {
+      for (int round = 0; round < kRounds; ++round) {
+        const absl::Status status = Round(scheduler, client, round, &outcomes[client]);
+        ASSERT_TRUE(status.ok()) << "client " << client << " round " << round << ": " << status;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  stop = true;
+  store_->SetObserver(nullptr);
+  scheduler.Stop();
+
+  Outcome all;
+  for (const Outcome& outcome : outcomes) {
+    all.imported += outcome.imported;
+    all.deleted += outcome.deleted;
+    all.lost += outcome.lost;
+  }
+  EXPECT_EQ(all.imported, kClients * kRounds);
+  EXPECT_EQ(all.lost, 0);
+  std::cout << all.imported << " imports, " << all.deleted << " deletes, " << collections
+            << " collections, " << all.lost << " lost\n";
+  Collect();
+  EXPECT_EQ(BlobFiles(), 0u);
+  EXPECT_EQ(IngestDirectories(), 0u);
+  EXPECT_EQ(SnapshotDirectories(), 0u);
+}
+
+}  // namespace
+}  // namespace gantry::gc
