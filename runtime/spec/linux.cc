@@ -2,6 +2,7 @@
 #include "runtime/spec/json_fields.h"
 #include "runtime/spec/names.h"
 #include "runtime/spec/process.h"
+#include "runtime/spec/scheduling.h"
 
 namespace gantry::runtime {
 namespace {
@@ -32,17 +33,6 @@ absl::StatusOr<LinuxNamespace> NamespaceFromJson(const Json& json, absl::string_
   if (!ns.path.empty()) RequireAbsolute(fields, "path", ns.path);
   if (!fields.ok()) return fields.status();
   return ns;
-}
-
-absl::StatusOr<IdMapping> MappingFromJson(const Json& json, absl::string_view path) {
-  JsonFields fields(json, path);
-  IdMapping mapping;
-  fields.Read("containerID", &mapping.container_id);
-  fields.Read("hostID", &mapping.host_id);
-  fields.Read("size", &mapping.size);
-  if (mapping.size == 0) fields.FailField("size", "0: maps nothing");
-  if (!fields.ok()) return fields.status();
-  return mapping;
 }
 
 absl::StatusOr<LinuxDevice> DeviceFromJson(const Json& json, absl::string_view path) {
@@ -94,16 +84,73 @@ void ReadSysctl(JsonFields& fields, std::map<std::string, std::string>* out) {
   }
 }
 
-// Passed over, these would leave a container without what it was promised.
-absl::Status RefuseUnbuilt(const JsonFields& fields) {
-  for (const char* name : {"timeOffsets", "personality", "intelRdt", "memoryPolicy"}) {
-    if (fields.Find(name) == nullptr) continue;
-    return absl::UnimplementedError(absl::StrCat(fields.path(), ".", name, ": not supported yet"));
+absl::StatusOr<TimeOffset> TimeOffsetFromJson(const Json& json, absl::string_view path) {
+  JsonFields fields(json, path);
+  TimeOffset offset;
+  fields.Read("secs", &offset.seconds);
+  fields.Read("nanosecs", &offset.nanoseconds);
+  if (offset.nanoseconds >= 1000000000) {
+    fields.FailField("nanosecs", absl::StrCat(offset.nanoseconds, " is a second or more"));
   }
-  return absl::OkStatus();
+  if (!fields.ok()) return fields.status();
+  return offset;
+}
+
+void ReadTimeOffsets(JsonFields& fields, std::vector<TimeOffset>* out) {
+  const Json* object = fields.FindOf("timeOffsets", Json::value_t::object, "an object");
+  if (object == nullptr) return;
+  for (const auto& [clock, value] : object->items()) {
+    const std::string field = absl::StrCat("timeOffsets.", clock);
+    if (clock != "monotonic" && clock != "boottime") {
+      return fields.FailField(field, "unknown clock: there are monotonic and boottime");
+    }
+    absl::StatusOr<TimeOffset> offset =
+        TimeOffsetFromJson(value, absl::StrCat(fields.path(), ".", field));
+    if (!offset.ok()) return fields.Fail(offset.status());
+    offset->clock = clock;
+    out->push_back(*std::move(offset));
+  }
+}
+
+// What the kernel's dev_valid_name takes.
+bool IsInterfaceName(absl::string_view name) {
+  return !name.empty() && name.size() < 16 && name != "." && name != ".." &&
+         name.find_first_of("/: \t\n%") == absl::string_view::npos;
+}
+
+void ReadNetDevices(JsonFields& fields, std::vector<NetDevice>* out) {
+  const Json* object = fields.FindOf("netDevices", Json::value_t::object, "an object");
+  if (object == nullptr) return;
+  for (const auto& [host_name, value] : object->items()) {
+    const std::string field = absl::StrCat("netDevices.", host_name);
+    JsonFields device(value, absl::StrCat(fields.path(), ".", field));
+    NetDevice parsed{host_name, host_name};
+    device.Read("name", &parsed.name);
+    if (!device.ok()) return fields.Fail(device.status());
+    for (const std::string& name : {parsed.host_name, parsed.name}) {
+      if (IsInterfaceName(name)) continue;
+      return fields.FailField(field, absl::StrCat("not a name of a device: \"", name, "\""));
+    }
+    for (const NetDevice& other : *out) {
+      if (other.name != parsed.name) continue;
+      return fields.FailField(field, absl::StrCat("\"", parsed.name, "\" is given twice"));
+    }
+    out->push_back(std::move(parsed));
+  }
 }
 
 }  // namespace
+
+absl::StatusOr<IdMapping> IdMappingFromJson(const Json& json, absl::string_view path) {
+  JsonFields fields(json, path);
+  IdMapping mapping;
+  fields.Read("containerID", &mapping.container_id);
+  fields.Read("hostID", &mapping.host_id);
+  fields.Read("size", &mapping.size);
+  if (mapping.size == 0) fields.FailField("size", "0: maps nothing");
+  if (!fields.ok()) return fields.status();
+  return mapping;
+}
 
 const LinuxNamespace* Linux::FindNamespace(NamespaceType type) const {
   for (const LinuxNamespace& ns : namespaces) {
@@ -114,10 +161,14 @@ const LinuxNamespace* Linux::FindNamespace(NamespaceType type) const {
 
 absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path) {
   JsonFields fields(json, path);
-  GANTRY_RETURN_IF_ERROR(RefuseUnbuilt(fields));
+  // Passed over, it would leave a container without the share of the cache it was promised.
+  if (fields.Find("intelRdt") != nullptr) {
+    return absl::UnimplementedError(absl::StrCat(
+        path, ".intelRdt: is specified, but Intel RDT is not supported by this runtime"));
+  }
   Linux parsed;
-  fields.ReadArray<IdMapping>("uidMappings", &parsed.uid_mappings, MappingFromJson);
-  fields.ReadArray<IdMapping>("gidMappings", &parsed.gid_mappings, MappingFromJson);
+  fields.ReadArray<IdMapping>("uidMappings", &parsed.uid_mappings, IdMappingFromJson);
+  fields.ReadArray<IdMapping>("gidMappings", &parsed.gid_mappings, IdMappingFromJson);
   ReadSysctl(fields, &parsed.sysctl);
   std::optional<LinuxResources> resources;
   fields.ReadObject("resources", &resources, [](const Json& value, absl::string_view at) {
@@ -134,6 +185,10 @@ absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path) {
   fields.Read("maskedPaths", &parsed.masked_paths);
   fields.Read("readonlyPaths", &parsed.readonly_paths);
   fields.Read("mountLabel", &parsed.mount_label);
+  ReadTimeOffsets(fields, &parsed.time_offsets);
+  fields.ReadObject("personality", &parsed.personality, PersonalityFromJson);
+  fields.ReadObject("memoryPolicy", &parsed.memory_policy, MemoryPolicyFromJson);
+  ReadNetDevices(fields, &parsed.net_devices);
   if (!parsed.rootfs_propagation.empty() &&
       !PropagationByName(parsed.rootfs_propagation).has_value()) {
     fields.FailField("rootfsPropagation",

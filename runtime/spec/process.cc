@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "runtime/spec/json_fields.h"
 #include "runtime/spec/names.h"
+#include "runtime/spec/scheduling.h"
 
 namespace gantry::runtime {
 namespace {
@@ -90,11 +91,6 @@ absl::StatusOr<ConsoleSize> ConsoleSizeFromJson(const Json& json, absl::string_v
 
 absl::StatusOr<Process> ProcessFromJson(const Json& json, absl::string_view path) {
   JsonFields fields(json, path);
-  // Passed over, these would leave a process without what it was promised.
-  for (const char* name : {"scheduler", "ioPriority", "execCPUAffinity"}) {
-    if (fields.Find(name) == nullptr) continue;
-    return absl::UnimplementedError(absl::StrCat(path, ".", name, ": not supported yet"));
-  }
   Process process;
   fields.Read("terminal", &process.terminal);
   fields.ReadObject("consoleSize", &process.console_size, ConsoleSizeFromJson);
@@ -117,6 +113,11 @@ absl::StatusOr<Process> ProcessFromJson(const Json& json, absl::string_view path
     }
     process.oom_score_adj = static_cast<int>(*oom);
   }
+  fields.ReadObject("scheduler", &process.scheduler, SchedulerFromJson);
+  fields.ReadObject("ioPriority", &process.io_priority, IoPriorityFromJson);
+  std::optional<CpuAffinity> affinity;
+  fields.ReadObject("execCPUAffinity", &affinity, CpuAffinityFromJson);
+  if (affinity.has_value()) process.exec_cpu_affinity = *std::move(affinity);
   if (process.args.empty()) fields.FailField("args", "empty: there is no program to run");
   if (process.cwd.empty() || process.cwd[0] != '/') {
     fields.FailField("cwd", absl::StrCat("not an absolute path: \"", process.cwd, "\""));

@@ -10,6 +10,7 @@ namespace gantry::runtime {
 // The objects of config.json. `path` is how errors name them ("process").
 absl::StatusOr<Process> ProcessFromJson(const Json& json, absl::string_view path);
 absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path);
+absl::StatusOr<IdMapping> IdMappingFromJson(const Json& json, absl::string_view path);
 
 }  // namespace gantry::runtime
 

@@ -32,12 +32,11 @@ absl::StatusOr<SpecMount> MountFromJson(const Json& json, absl::string_view path
     // What runc does with the relative destinations that some clients send.
     mount.destination = absl::StrCat("/", mount.destination);
   }
-  for (const char* name : {"uidMappings", "gidMappings"}) {
-    const Json* mappings = fields.Find(name);
-    if (mappings != nullptr && !mappings->empty()) {
-      return absl::UnimplementedError(
-          absl::StrCat(path, ".", name, ": mounts with id mappings are not supported yet"));
-    }
+  fields.ReadArray<IdMapping>("uidMappings", &mount.uid_mappings, IdMappingFromJson);
+  fields.ReadArray<IdMapping>("gidMappings", &mount.gid_mappings, IdMappingFromJson);
+  if (mount.uid_mappings.empty() != mount.gid_mappings.empty()) {
+    fields.FailField(mount.uid_mappings.empty() ? "uidMappings" : "gidMappings",
+                     "missing: a mount is mapped for users and groups, or for neither");
   }
   if (!fields.ok()) return fields.status();
   return mount;

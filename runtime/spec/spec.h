@@ -47,19 +47,43 @@ struct ConsoleSize {
   uint16_t width = 0;
 };
 
+// sched_setattr(2): policy, flags and times as the kernel takes them.
+struct Scheduler {
+  uint32_t policy = 0;  // SCHED_*
+  uint64_t flags = 0;   // SCHED_FLAG_*
+  int32_t nice = 0;
+  uint32_t priority = 0;
+  uint64_t runtime_ns = 0;
+  uint64_t deadline_ns = 0;
+  uint64_t period_ns = 0;
+};
+
+// CPUs or memory nodes, one bit each, as the kernel takes them.
+using BitSet = std::vector<unsigned long>;
+
+// Where a process added to a container runs: before it enters the cgroup and after. Empty: as it
+// is.
+struct CpuAffinity {
+  BitSet initial;
+  BitSet final;
+};
+
 struct Process {
   bool terminal = false;
   std::optional<ConsoleSize> console_size;
   User user;
   std::vector<std::string> args;  // never empty
   std::vector<std::string> env;
-  std::string cwd;                            // absolute
+  std::string cwd;                           // absolute
   std::optional<Capabilities> capabilities;  // absent: none at all
   std::vector<Rlimit> rlimits;
   bool no_new_privileges = false;
   std::string apparmor_profile;
   std::string selinux_label;
   std::optional<int> oom_score_adj;
+  std::optional<Scheduler> scheduler;
+  std::optional<int> io_priority;  // as ioprio_set(2) takes it: class and level
+  CpuAffinity exec_cpu_affinity;
 };
 
 struct Root {
@@ -67,11 +91,22 @@ struct Root {
   bool readonly = false;
 };
 
+struct IdMapping {
+  uint32_t container_id = 0;
+  uint32_t host_id = 0;
+  uint32_t size = 0;
+
+  bool operator==(const IdMapping&) const = default;
+};
+
 struct SpecMount {
   std::string destination;  // absolute in the container
   std::string type;
   std::string source;
   std::vector<std::string> options;
+  // Both or neither: the owners of a bound tree are seen through them.
+  std::vector<IdMapping> uid_mappings;
+  std::vector<IdMapping> gid_mappings;
 };
 
 enum class NamespaceType { kPid, kNetwork, kMount, kIpc, kUts, kUser, kCgroup, kTime };
@@ -85,10 +120,23 @@ struct LinuxNamespace {
   std::string path;  // empty: a new one
 };
 
-struct IdMapping {
-  uint32_t container_id = 0;
-  uint32_t host_id = 0;
-  uint32_t size = 0;
+// Of a clock of a time namespace of the container's own, to the host's.
+struct TimeOffset {
+  std::string clock;  // "monotonic" or "boottime"
+  int64_t seconds = 0;
+  uint32_t nanoseconds = 0;
+};
+
+// set_mempolicy(2).
+struct MemoryPolicy {
+  int mode = 0;  // MPOL_* with its flags
+  BitSet nodes;
+};
+
+// A network device of the runtime's network namespace that moves into the container's.
+struct NetDevice {
+  std::string host_name;
+  std::string name;  // in the container
 };
 
 struct LinuxDevice {
@@ -114,6 +162,10 @@ struct Linux {
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
   std::string mount_label;
+  std::vector<TimeOffset> time_offsets;
+  std::optional<unsigned long> personality;  // PER_*
+  std::optional<MemoryPolicy> memory_policy;
+  std::vector<NetDevice> net_devices;
 
   // The namespace of `type` the container gets, or null if it stays in the runtime's.
   [[nodiscard]] const LinuxNamespace* FindNamespace(NamespaceType type) const;

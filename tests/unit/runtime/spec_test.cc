@@ -108,19 +108,70 @@ TEST(SpecTest, TextThatIsNotJsonIsRefused) {
   EXPECT_FALSE(ParseResources("7").ok());
 }
 
-TEST(Spec, FieldsThatAreNotBuiltAreRefusedByName) {
-  for (const std::string field : {"scheduler", "ioPriority", "execCPUAffinity"}) {
-    const absl::Status status =
-        ParseProcess(R"({"args": ["a"], "cwd": "/", ")" + field + R"(": {}})").status();
-    EXPECT_EQ(status, absl::UnimplementedError("process." + field + ": not supported yet"));
+TEST(SpecTest, IntelRdtIsRefusedByName) {
+  const absl::Status status = ParsePatched(R"({"linux": {"intelRdt": {}}})").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(status.message(), HasSubstr("linux.intelRdt"));
+}
+
+TEST(SpecTest, SchedulingAndMemoryPolicyArriveAsTheKernelTakesThem) {
+  const absl::StatusOr<Spec> spec = ParsePatched(R"({
+      "process": {"scheduler": {"policy": "SCHED_FIFO", "priority": 10,
+                                "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+                  "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 7},
+                  "execCPUAffinity": {"initial": "0-2", "final": "1,70"}},
+      "linux": {"personality": {"domain": "LINUX32"},
+                "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0",
+                                 "flags": ["MPOL_F_STATIC_NODES"]},
+                "timeOffsets": {"boottime": {"secs": -5, "nanosecs": 7}},
+                "netDevices": {"eth9": {"name": "ether0"}, "dummy0": {}}}})");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->process.scheduler->policy, 1u);
+  EXPECT_EQ(spec->process.scheduler->priority, 10u);
+  EXPECT_EQ(spec->process.scheduler->flags, 1u);
+  EXPECT_EQ(spec->process.io_priority, 2 << 13 | 7);
+  EXPECT_THAT(spec->process.exec_cpu_affinity.initial, testing::ElementsAre(7));
+  EXPECT_THAT(spec->process.exec_cpu_affinity.final, testing::ElementsAre(2, 64));
+  EXPECT_EQ(spec->linux_.personality, 8u);
+  EXPECT_EQ(spec->linux_.memory_policy->mode, 2 | 1 << 15);
+  EXPECT_THAT(spec->linux_.memory_policy->nodes, testing::ElementsAre(1));
+  ASSERT_EQ(spec->linux_.time_offsets.size(), 1u);
+  EXPECT_EQ(spec->linux_.time_offsets[0].seconds, -5);
+  ASSERT_EQ(spec->linux_.net_devices.size(), 2u);
+  EXPECT_EQ(spec->linux_.net_devices[1].name, "ether0");
+}
+
+TEST(SpecTest, SchedulingOutOfRangeIsRefused) {
+  EXPECT_THAT(ErrorOf(R"({"process": {"scheduler": {"policy": "SCHED_SLOW"}}})"),
+              HasSubstr("process.scheduler.policy: unknown word \"SCHED_SLOW\""));
+  EXPECT_THAT(ErrorOf(R"({"process": {"scheduler": {"policy": "SCHED_OTHER", "nice": 20}}})"),
+              HasSubstr("process.scheduler.nice"));
+  EXPECT_THAT(ErrorOf(R"({"process": {"scheduler": {"policy": "SCHED_OTHER", "priority": 1}}})"),
+              HasSubstr("process.scheduler.priority"));
+  EXPECT_THAT(ErrorOf(R"({"process": {"scheduler": {"policy": "SCHED_RR", "runtime": 1}}})"),
+              HasSubstr("process.scheduler"));
+  EXPECT_THAT(
+      ErrorOf(R"({"process": {"ioPriority": {"class": "IOPRIO_CLASS_RT", "priority": 8}}})"),
+      HasSubstr("process.ioPriority.priority"));
+  for (const char* list : {"a", "3-1", "-1", "1-", "9000", "0,,1"}) {
+    EXPECT_THAT(
+        ErrorOf(absl::StrCat(R"({"process": {"execCPUAffinity": {"final": ")", list, R"("}}})")
+                    .c_str()),
+        HasSubstr("process.execCPUAffinity.final"))
+        << list;
   }
-  for (const std::string field : {"timeOffsets", "personality", "intelRdt", "memoryPolicy"}) {
-    const absl::Status status = ParseSpec(R"({"ociVersion": "1.0.2", "root": {"path": "r"},
-                      "process": {"args": ["a"], "cwd": "/"}, "linux": {")" +
-                                          field + R"(": {}}})")
-                                    .status();
-    EXPECT_EQ(status, absl::UnimplementedError("linux." + field + ": not supported yet"));
-  }
+  EXPECT_THAT(ErrorOf(R"({"linux": {"timeOffsets": {"realtime": {}}}})"),
+              HasSubstr("linux.timeOffsets.realtime"));
+  EXPECT_THAT(ErrorOf(R"({"linux": {"timeOffsets": {"monotonic": {"nanosecs": 1000000000}}}})"),
+              HasSubstr("nanosecs"));
+  EXPECT_THAT(ErrorOf(R"({"linux": {"personality": {"domain": "BSD"}}})"),
+              HasSubstr("linux.personality.domain"));
+  EXPECT_THAT(ErrorOf(R"({"linux": {"memoryPolicy": {"mode": "MPOL_HERE"}}})"),
+              HasSubstr("linux.memoryPolicy.mode"));
+  EXPECT_THAT(ErrorOf(R"({"linux": {"netDevices": {"a/b": {}}}})"), HasSubstr("linux.netDevices"));
+  EXPECT_THAT(ErrorOf(R"({"mounts": [{"destination": "/x", "uidMappings":
+                          [{"containerID": 0, "hostID": 1, "size": 1}]}]})"),
+              HasSubstr("mounts[0].gidMappings"));
 }
 
 }  // namespace
