@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "runtime/process/hooks.h"
+#include "runtime/process/id_mapping.h"
+#include "runtime/process/namespace_plan.h"
 #include "runtime/process/process_plan.h"
 #include "runtime/process/spawn.h"
 #include "runtime/rootfs/rootfs_plan.h"
@@ -42,56 +44,13 @@ struct Container::State {
 
 namespace {
 
-absl::Status RefuseUnbuilt(const Spec& spec) {
-  const std::pair<const char*, const std::vector<Hook>*> kinds[] = {
-      {"createContainer", &spec.hooks.create_container},
-      {"startContainer", &spec.hooks.start_container}};
-  for (const auto& [name, hooks] : kinds) {
-    if (hooks->empty()) continue;
-    return absl::UnimplementedError(absl::StrCat("hooks.", name, "[0] (", hooks->front().path,
-                                                 "): hooks of this kind are not supported yet"));
-  }
-  if (spec.linux_.FindNamespace(NamespaceType::kUser) != nullptr) {
-    return absl::UnimplementedError("linux.namespaces: user namespaces are not supported yet");
-  }
+absl::Status CheckNamespaces(const Spec& spec) {
   const LinuxNamespace* mounts = spec.linux_.FindNamespace(NamespaceType::kMount);
   if (mounts == nullptr || !mounts->path.empty()) {
     return absl::UnimplementedError(
-        "linux.namespaces: a container without a mount namespace of its own is not supported yet");
+        "linux.namespaces: a container without a mount namespace of its own is not supported");
   }
-  return absl::OkStatus();
-}
-
-// New namespaces for clone3, joined ones as steps and as the pid namespace of the child.
-absl::StatusOr<UniqueFd> PlanNamespaces(const Linux& spec, SpawnOptions* spawn, PlanBuilder* plan) {
-  UniqueFd pid_namespace;
-  for (const LinuxNamespace& ns : spec.namespaces) {
-    const uint64_t flag = NamespaceFlag(ns.type);
-    if (ns.path.empty()) {
-      // Made later, when the process is in its cgroup: that becomes the namespace's root.
-      if (ns.type == NamespaceType::kCgroup) {
-        plan->Add(Unshare, "make a namespace of type", "cgroup",
-                  UnshareArgs{static_cast<int>(flag)});
-      } else {
-        spawn->clone_flags |= flag;
-      }
-      continue;
-    }
-    absl::StatusOr<UniqueFd> fd = OpenFile(ns.path, O_RDONLY);
-    if (!fd.ok()) {
-      return Annotate(WithCode(fd.status(), absl::StatusCode::kInvalidArgument),
-                      absl::StrCat("linux.namespaces: ", NamespaceName(ns.type)));
-    }
-    if (ns.type == NamespaceType::kPid) {
-      pid_namespace = *std::move(fd);
-      spawn->pid_namespace = pid_namespace.get();
-      continue;
-    }
-    plan->Add(SetNamespace, absl::StrCat("join the ", NamespaceName(ns.type), " namespace"),
-              ns.path, SetNamespaceArgs{fd->get(), static_cast<int>(flag)});
-    plan->KeepFd(*std::move(fd));
-  }
-  return pid_namespace;
+  return CheckMappings(spec.linux_, spec.process.user);
 }
 
 // The child becomes a member of the cgroup before it does anything else. `entrance` stays open
@@ -101,25 +60,6 @@ void PlanEntrance(const Cgroup::Entrance& entrance, SpawnOptions* spawn, PlanBui
   for (const Cgroup::Entrance::TasksFile& tasks : entrance.tasks) {
     plan->AddFirst(JoinCgroup, "join cgroup", tasks.path, CgroupArgs{tasks.file.get()});
   }
-}
-
-void PlanNames(const Spec& spec, PlanBuilder* plan) {
-  if (!spec.hostname.empty()) {
-    plan->Add(SetHostname, "set the host name to", spec.hostname,
-              TextArgs{plan->Text(spec.hostname), spec.hostname.size()});
-  }
-  if (!spec.domainname.empty()) {
-    plan->Add(SetDomainname, "set the domain name to", spec.domainname,
-              TextArgs{plan->Text(spec.domainname), spec.domainname.size()});
-  }
-}
-
-absl::Status CheckNames(const Spec& spec) {
-  if (spec.hostname.empty() && spec.domainname.empty()) return absl::OkStatus();
-  if (spec.linux_.FindNamespace(NamespaceType::kUts) != nullptr) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      spec.hostname.empty() ? "domainname" : "hostname",
-      ": needs a uts namespace of the container's own, else it would be set on the host"));
 }
 
 absl::StatusOr<std::shared_ptr<const SeccompProgram>> CompileFilter(
@@ -153,8 +93,7 @@ std::string RootPath(const CreateOptions& options) {
 
 absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions options) {
   const Spec& spec = options.spec;
-  GANTRY_RETURN_IF_ERROR(RefuseUnbuilt(spec));
-  GANTRY_RETURN_IF_ERROR(CheckNames(spec));
+  GANTRY_RETURN_IF_ERROR(CheckNamespaces(spec));
   auto state = std::make_unique<State>();
   state->id = options.id;
   state->oom_score_adj = spec.process.oom_score_adj;
@@ -166,19 +105,23 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   const std::string& cgroups_path = spec.linux_.cgroups_path;
 
   SpawnOptions spawn;
-  plan.Add(WaitForGo, "wait for", "the runtime");
-  plan.Add(PrepareProcess, "prepare", "the process");
-  GANTRY_ASSIGN_OR_RETURN(const UniqueFd pid_namespace, PlanNamespaces(spec.linux_, &spawn, &plan));
-  if (state->oom_score_adj.has_value()) PlanOomScore(*state->oom_score_adj, &plan);
-  GANTRY_RETURN_IF_ERROR(PlanSysctls(spec.linux_, &plan));
-  PlanNames(spec, &plan);
-  if (!options.no_new_keyring) PlanKeyring(options.id, &plan);
-  GANTRY_RETURN_IF_ERROR(PlanStdio(spec.process, options.stdio, &plan));
+  GANTRY_RETURN_IF_ERROR(PlanNamespaces(spec, &spawn, &plan));
+  const UserNamespace user_namespace = UserNamespaceOf(spec.linux_);
+  GANTRY_RETURN_IF_ERROR(
+      PlanSysctls(spec.linux_, user_namespace.exists ? SysctlPart::kUts : SysctlPart::kAll, &plan));
+  GANTRY_RETURN_IF_ERROR(PlanNames(spec, &plan));
+  GANTRY_RETURN_IF_ERROR(PlanStdio(spec.process, options.stdio, user_namespace, &plan));
   const std::string root = RootPath(options);
   if (!options.rootfs_mounts.empty()) GANTRY_RETURN_IF_ERROR(MakeDirectories(root, 0711));
   GANTRY_RETURN_IF_ERROR(PlanRootfs(options, root, cgroups_path, &plan));
+  if (user_namespace.exists) {
+    GANTRY_RETURN_IF_ERROR(PlanSysctls(spec.linux_, SysctlPart::kAllButUts, &plan));
+  }
+  if (!options.no_new_keyring) PlanKeyring(options.id, &plan);
   PlanNullStdio(spec.process, options.stdio, &plan);
-  GANTRY_RETURN_IF_ERROR(PlanIdentity(spec.process, state->seccomp, /*is_init=*/true, &plan));
+  GANTRY_RETURN_IF_ERROR(PlanIdentity(
+      spec.process, IdentityOptions{state->seccomp, /*is_init=*/true, user_namespace.exists},
+      &plan));
   plan.SetWaitForStart(true);
   plan.SetListener(options.start_listener);
   plan.SetKeptFds(options.preserve_fds);
@@ -187,6 +130,9 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   absl::StatusOr<Cgroup::Entrance> entrance = state->cgroup->OpenEntrance();
   if (entrance.ok()) PlanEntrance(*entrance, &spawn, &plan);
   state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
+  if (user_namespace.exists) {
+    spawn.before_go = [&spec](pid_t pid) { return PrepareUserNamespace(pid, spec); };
+  }
   spawn.run_hooks = [&](pid_t pid) -> absl::Status {
     const Hooks& hooks = spec.hooks;
     GANTRY_RETURN_IF_ERROR(
@@ -207,6 +153,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   if (mounts.ok()) state->mounts = *std::move(mounts);
   // The rest of the spec is not needed any more; a shim keeps this for as long as it lives.
   state->linux_.namespaces = std::move(options.spec.linux_.namespaces);
+  state->linux_.uid_mappings = std::move(options.spec.linux_.uid_mappings);
+  state->linux_.gid_mappings = std::move(options.spec.linux_.gid_mappings);
   state->poststart = std::move(options.spec.hooks.poststart);
   state->poststop = std::move(options.spec.hooks.poststop);
   return std::unique_ptr<Container>(new Container(std::move(state)));
@@ -238,6 +186,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Load(LoadOptions options) 
   state->seccomp_cache = options.seccomp;
   state->program = spec.process.args[0];
   state->linux_.namespaces = std::move(spec.linux_.namespaces);
+  state->linux_.uid_mappings = std::move(spec.linux_.uid_mappings);
+  state->linux_.gid_mappings = std::move(spec.linux_.gid_mappings);
   state->poststart = std::move(spec.hooks.poststart);
   state->poststop = std::move(spec.hooks.poststop);
   return std::unique_ptr<Container>(new Container(std::move(state)));
@@ -310,13 +260,19 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   const std::optional<int> oom =
       process.oom_score_adj.has_value() ? process.oom_score_adj : state_->oom_score_adj;
   if (oom.has_value()) PlanOomScore(*oom, &plan);
-  GANTRY_RETURN_IF_ERROR(PlanStdio(process, stdio, &plan));
+  const UserNamespace user_namespace = UserNamespaceOf(state_->linux_);
+  GANTRY_RETURN_IF_ERROR(PlanStdio(process, stdio, user_namespace, &plan));
   plan.Add(SetNamespace, "join the namespaces of container", state_->id,
            SetNamespaceArgs{state_->init.pidfd.get(), join});
+  if (user_namespace.exists) {
+    plan.Add(BecomeRoot, "become root of", "the user namespace");
+    spawn.before_go = [&process](pid_t pid) { return RaiseHardLimits(pid, process.rlimits); };
+  }
   if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
   PlanNullStdio(process, stdio, &plan);
   plan.SetKeptFds(options.preserve_fds);
-  GANTRY_RETURN_IF_ERROR(PlanIdentity(process, state_->seccomp, /*is_init=*/false, &plan));
+  GANTRY_RETURN_IF_ERROR(PlanIdentity(
+      process, IdentityOptions{state_->seccomp, /*is_init=*/false, user_namespace.exists}, &plan));
   GANTRY_ASSIGN_OR_RETURN(const Cgroup::Entrance entrance, state_->cgroup->OpenEntrance());
   PlanEntrance(entrance, &spawn, &plan);
   absl::StatusOr<Spawned> child = Spawn(plan, spawn);

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,16 +17,25 @@
 namespace gantry::runtime {
 namespace {
 
+// A kernel may know fewer than the list of names; capset(2) ignores those, prctl(2) does not.
+uint64_t KnownCapabilities() {
+  int last = 63;
+  while (last > 0 && ::prctl(PR_CAPBSET_READ, last, 0, 0, 0) < 0) --last;
+  return last == 63 ? ~uint64_t{0} : (uint64_t{1} << (last + 1)) - 1;
+}
+
 // What the runtime may hand out at all: on a host that has fewer capabilities, or within another
 // container, asking for more would fail where runc only warns.
-uint64_t OwnCapabilities() {
+// In a user namespace the process has them all.
+uint64_t GrantableCapabilities(bool in_user_namespace) {
+  if (in_user_namespace) return KnownCapabilities();
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   if (::syscall(SYS_capget, &header, data) != 0) return ~uint64_t{0};
   return data[0].permitted | uint64_t{data[1].permitted} << 32;
 }
 
-IdentityArgs ToIdentity(const Process& process, PlanBuilder* plan) {
+IdentityArgs ToIdentity(const Process& process, bool in_user_namespace, PlanBuilder* plan) {
   IdentityArgs args{};
   args.uid = process.user.uid;
   args.gid = process.user.gid;
@@ -32,7 +43,7 @@ IdentityArgs ToIdentity(const Process& process, PlanBuilder* plan) {
       plan->KeepArray(process.user.additional_gids.data(), process.user.additional_gids.size());
   args.group_count = process.user.additional_gids.size();
   const Capabilities sets = process.capabilities.value_or(Capabilities{});
-  const uint64_t own = OwnCapabilities();
+  const uint64_t own = GrantableCapabilities(in_user_namespace);
   args.bounding = sets.bounding & own;
   args.permitted = sets.permitted & own;
   args.effective = sets.effective & args.permitted;
@@ -77,11 +88,15 @@ bool IsIpcSysctl(const std::string& name) {
   return absl::StartsWith(name, "fs.mqueue.");
 }
 
+bool IsUtsSysctl(const std::string& name) {
+  return name == "kernel.domainname" || name == "kernel.hostname";
+}
+
 absl::Status CheckSysctl(const std::string& name, const Linux& spec) {
   NamespaceType needs = NamespaceType::kNetwork;
   if (IsIpcSysctl(name)) {
     needs = NamespaceType::kIpc;
-  } else if (name == "kernel.domainname" || name == "kernel.hostname") {
+  } else if (IsUtsSysctl(name)) {
     needs = NamespaceType::kUts;
   } else if (!absl::StartsWith(name, "net.")) {
     return absl::InvalidArgumentError(
@@ -121,6 +136,17 @@ absl::StatusOr<int> AboveStandard(int fd, PlanBuilder* plan) {
   return number;
 }
 
+// As the child does it where it may: what refuses keeps its owner.
+void GivePipes(const Stdio& stdio, std::optional<uint32_t> host_uid) {
+  if (!host_uid.has_value()) return;
+  for (const int fd : {stdio.in, stdio.out, stdio.err}) {
+    struct stat status {};
+    if (fd >= 0 && ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode)) {
+      (void)!::fchown(fd, *host_uid, static_cast<gid_t>(-1));
+    }
+  }
+}
+
 SeccompArgs ToSeccompArgs(std::shared_ptr<const SeccompProgram> program, PlanBuilder* plan) {
   SeccompArgs args{};
   args.program.len = static_cast<unsigned short>(program->filter.size());
@@ -132,14 +158,16 @@ SeccompArgs ToSeccompArgs(std::shared_ptr<const SeccompProgram> program, PlanBui
 
 }  // namespace
 
-absl::Status PlanStdio(const Process& process, const Stdio& stdio, PlanBuilder* plan) {
+absl::Status PlanStdio(const Process& process, const Stdio& stdio,
+                       const UserNamespace& user_namespace, PlanBuilder* plan) {
   if (process.terminal) return absl::OkStatus();
   StdioArgs args{};
   GANTRY_ASSIGN_OR_RETURN(args.source[0], AboveStandard(stdio.in, plan));
   GANTRY_ASSIGN_OR_RETURN(args.source[1], AboveStandard(stdio.out, plan));
   GANTRY_ASSIGN_OR_RETURN(args.source[2], AboveStandard(stdio.err, plan));
   args.uid = process.user.uid;
-  args.gid = process.user.gid;
+  args.give_pipes = !user_namespace.exists;
+  if (user_namespace.exists) GivePipes(stdio, ToHostId(*user_namespace.uids, process.user.uid));
   plan->Add(SetStdio, "set", "standard input and output", args);
   return absl::OkStatus();
 }
@@ -159,8 +187,9 @@ void PlanOomScore(int score, PlanBuilder* plan) {
             WriteProcArgs{"self/oom_score_adj", plan->Text(text), text.size()});
 }
 
-absl::Status PlanSysctls(const Linux& spec, PlanBuilder* plan) {
+absl::Status PlanSysctls(const Linux& spec, SysctlPart part, PlanBuilder* plan) {
   for (const auto& [name, value] : spec.sysctl) {
+    if (part != SysctlPart::kAll && IsUtsSysctl(name) != (part == SysctlPart::kUts)) continue;
     GANTRY_RETURN_IF_ERROR(CheckSysctl(name, spec));
     GANTRY_ASSIGN_OR_RETURN(const std::string path, SysctlPath(name));
     plan->Add(WriteProc, "set sysctl", name,
@@ -174,12 +203,13 @@ void PlanKeyring(const std::string& name, PlanBuilder* plan) {
   plan->Add(JoinSessionKeyring, "join session keyring", text, TextArgs{text, 0});
 }
 
-absl::Status PlanIdentity(const Process& process, std::shared_ptr<const SeccompProgram> seccomp,
-                          bool is_init, PlanBuilder* plan) {
+absl::Status PlanIdentity(const Process& process, const IdentityOptions& options,
+                          PlanBuilder* plan) {
+  std::shared_ptr<const SeccompProgram> seccomp = options.seccomp;
   if (process.terminal) {
     const ConsoleSize size = process.console_size.value_or(ConsoleSize{});
     plan->Add(OpenTerminal, "open a terminal in", "/dev/pts",
-              TerminalArgs{size.height, size.width, process.user.uid, is_init});
+              TerminalArgs{size.height, size.width, process.user.uid, options.is_init});
   }
   plan->SetProgram(process);
   for (const Rlimit& limit : process.rlimits) {
@@ -204,7 +234,7 @@ absl::Status PlanIdentity(const Process& process, std::shared_ptr<const SeccompP
     // Without no_new_privs it takes CAP_SYS_ADMIN, which goes in the next steps.
     plan->Add(LoadSeccomp, "load the", "seccomp filter", *filter);
   }
-  const IdentityArgs identity = ToIdentity(process, plan);
+  const IdentityArgs identity = ToIdentity(process, options.in_user_namespace, plan);
   const char* cwd = plan->Text(process.cwd);
   plan->Add(EnterCwd, "enter the working directory", process.cwd, CwdArgs{cwd, true});
   plan->Add(DropBounding, "limit the", "bounding capabilities", identity);

@@ -10,6 +10,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/file.h"
 
@@ -171,12 +174,41 @@ absl::Status ToStatus(const ChildPlan& built, const Report& report) {
   return ErrnoError(report.error, what);
 }
 
+void Reap(const UniqueFd& pidfd) {
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED) < 0 && errno == EINTR) {
+  }
+}
+
 void KillAndReap(const Spawned& child) {
   ::syscall(SYS_pidfd_send_signal, child.pidfd.get(), SIGKILL, nullptr, 0);
-  siginfo_t info{};
-  while (::waitid(P_PIDFD, static_cast<id_t>(child.pidfd.get()), &info, WEXITED) < 0 &&
-         errno == EINTR) {
+  Reap(child.pidfd);
+}
+
+// The number that this process knows the one behind `pidfd` by.
+absl::StatusOr<pid_t> PidOf(const UniqueFd& pidfd) {
+  GANTRY_ASSIGN_OR_RETURN(const std::string text,
+                          ReadFile(absl::StrCat("/proc/self/fdinfo/", pidfd.get())));
+  pid_t pid = -1;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (absl::ConsumePrefix(&line, "Pid:")) {
+      if (absl::SimpleAtoi(absl::StripAsciiWhitespace(line), &pid) && pid > 0) return pid;
+    }
   }
+  return absl::InternalError("a process that was just cloned has no pid");
+}
+
+// The child cloned itself: from now on the clone is the child.
+absl::Status FollowClone(const ChildPlan& plan, Spawned* child) {
+  Report report{};
+  UniqueFd pidfd;
+  GANTRY_ASSIGN_OR_RETURN(const bool more, Receive(child->socket.get(), &report, &pidfd));
+  if (!more) return absl::InternalError(absl::StrCat(kPrefix, ": it died before it reported"));
+  if (report.kind != ReportKind::kCloned || !pidfd.valid()) return ToStatus(plan, report);
+  Reap(child->pidfd);
+  child->pidfd = std::move(pidfd);
+  GANTRY_ASSIGN_OR_RETURN(child->pid, PidOf(child->pidfd));
+  return absl::OkStatus();
 }
 
 absl::Status Say(int socket, char word) {
@@ -230,7 +262,8 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
   sockets.child.reset();  // else the end of file never comes
   child.socket = std::move(sockets.parent);
   absl::Status status;
-  if (options.before_go) status = options.before_go(child.pid);
+  if (options.clones_again) status = FollowClone(built, &child);
+  if (status.ok() && options.before_go) status = options.before_go(child.pid);
   if (status.ok()) status = Say(child.socket.get(), kGo);
   if (status.ok()) status = Follow(built, options, &child);
   if (!status.ok()) {

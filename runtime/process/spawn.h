@@ -17,6 +17,8 @@ struct SpawnOptions {
   uint64_t clone_flags = 0;  // CLONE_NEW*
   int cgroup_fd = -1;        // born in this cgroup of the v2 tree
   int pid_namespace = -1;    // of the child: a namespace descriptor or a pidfd; -1: the caller's
+  // The plan has a step CloneAgain before WaitForGo.
+  bool clones_again = false;
   // Runs while the child waits in the step WaitForGo.
   std::function<absl::Status(pid_t)> before_go;
   // Runs while the child waits in the step WaitForHooks.

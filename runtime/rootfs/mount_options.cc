@@ -40,7 +40,11 @@ constexpr Attribute kAttributes[] = {
 };
 
 // Said for completeness; they change nothing.
-constexpr const char* kIdle[] = {"defaults", "loud", "silent", "noacl", "acl", "remount"};
+constexpr const char* kIdle[] = {"defaults", "loud",     "silent",     "noacl",
+                                 "acl",      "iversion", "noiversion", "remount"};
+
+constexpr const char* kSuperblock[] = {"sync",       "async", "dirsync", "lazytime",
+                                       "nolazytime", "mand",  "nomand"};
 
 const Attribute* FindAttribute(absl::string_view name) {
   for (const Attribute& known : kAttributes) {
@@ -54,8 +58,9 @@ void Apply(const Attribute& attribute, uint64_t* set, uint64_t* clear) {
   *clear = (*clear & ~attribute.set) | attribute.clear;
 }
 
-bool IsIdle(absl::string_view name) {
-  for (const char* known : kIdle) {
+template <size_t kSize>
+bool IsOneOf(const char* const (&words)[kSize], absl::string_view name) {
+  for (const char* known : words) {
     if (name == known) return true;
   }
   return false;
@@ -78,7 +83,14 @@ MountOptions ParseMountOptions(const std::vector<std::string>& options) {
                                             ? FindAttribute(absl::string_view(option).substr(1))
                                             : nullptr) {
       Apply(*below, &parsed.recursive_set, &parsed.recursive_clear);
-    } else if (!option.empty() && !IsIdle(option)) {
+    } else if (option == "tmpcopyup") {
+      parsed.copy_up = true;
+    } else if (option == "idmap" || option == "ridmap") {
+      parsed.id_mapped = true;
+      parsed.id_mapped_below = option == "ridmap";
+    } else if (IsOneOf(kSuperblock, option)) {
+      parsed.superblock.push_back(option);
+    } else if (!option.empty() && !IsOneOf(kIdle, option)) {
       parsed.data.push_back(option);
     }
   }

@@ -20,6 +20,11 @@ struct MountOptions {
   uint64_t recursive_clear = 0;
   uint64_t propagation = 0;  // MS_SHARED and so on without MS_REC; 0: not said
   bool propagation_recursive = false;
+  bool copy_up = false;          // "tmpcopyup": what the image has there is copied in
+  bool id_mapped = false;        // "idmap", "ridmap"
+  bool id_mapped_below = false;  // "ridmap"
+  // Flags of a new file system; of a bind they mean nothing, since it has one already.
+  std::vector<std::string> superblock;
   std::vector<std::string> data;  // for the file system
 };
 

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/path.h"
+#include "runtime/rootfs/mount_options.h"
 #include "runtime/spec/names.h"
 
 namespace gantry::runtime {
@@ -53,6 +54,7 @@ void AddDevice(const std::string& path, mode_t mode, dev_t number, uid_t uid, gi
   DeviceArgs args{};
   args.directory = plan->Text(directory);
   args.name = plan->Text(name);
+  args.host_path = plan->Text(path);
   args.mode = mode;
   args.device = number;
   args.uid = uid;
@@ -119,28 +121,36 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
                                    ? uint64_t{MS_SLAVE} | MS_REC
                                    : *PropagationByName(spec.linux_.rootfs_propagation);
   const bool shared = (propagation & MS_SHARED) != 0;
-  // Nothing of the container's may come back to the host; a root that is to be shared becomes so
-  // once it is entered.
-  plan->Add(SetPropagation, "take the mounts out of the host's", "/",
-            PropagationArgs{nullptr, shared ? uint64_t{MS_SLAVE} : propagation & ~uint64_t{MS_REC},
-                            true});
+  // Nothing of the container's root may come back to the host; a root that is to be shared becomes
+  // so once it is entered.
   const char* root_text = plan->Text(root);
+  if (shared) {
+    // Binds are to stay peers of the host's mounts ("Bidirectional"); the root's are not.
+    plan->Add(MakeParentPrivate, "take the mount out of the host's that holds", root,
+              PathArgs{root_text});
+  } else {
+    plan->Add(SetPropagation, "take the mounts out of the host's", "/",
+              PropagationArgs{nullptr, propagation & ~uint64_t{MS_REC}, true});
+  }
+  const MountContext context{spec.linux_, options.bundle,
+                             spec.linux_.FindNamespace(NamespaceType::kUser) != nullptr};
   if (options.rootfs_mounts.empty()) {
     plan->Add(BindRootOnItself, "bind the root", root, PathArgs{root_text});
   }
   for (const Mount& mount : options.rootfs_mounts) {
-    if (mount.target.empty()) GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, plan));
+    if (mount.target.empty()) GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, context, plan));
   }
   plan->Add(OpenRoot, "open the root", root, PathArgs{root_text});
   for (const Mount& mount : options.rootfs_mounts) {
-    if (!mount.target.empty()) GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, plan));
+    if (!mount.target.empty()) GANTRY_RETURN_IF_ERROR(PlanRootMount(mount, root, context, plan));
   }
+  if (context.in_user_namespace) plan->Add(BecomeRoot, "become root of", "the user namespace");
   const bool own_cgroups = spec.linux_.FindNamespace(NamespaceType::kCgroup) != nullptr;
   for (const SpecMount& mount : spec.mounts) {
     if (mount.type == "cgroup") {
       GANTRY_RETURN_IF_ERROR(PlanCgroupMount(mount, cgroups_path, own_cgroups, plan));
     } else {
-      GANTRY_RETURN_IF_ERROR(PlanMount(mount, options.bundle, plan));
+      GANTRY_RETURN_IF_ERROR(PlanMount(mount, context, plan));
     }
   }
   if (!HasBoundDev(spec)) GANTRY_RETURN_IF_ERROR(PlanDevices(spec, plan));
@@ -155,6 +165,13 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
   }
   plan->Add(MakeCwd, "make the working directory", spec.process.cwd,
             CwdArgs{plan->Text(CleanPath(spec.process.cwd)), false});
+  for (const SpecMount& mount : spec.mounts) {
+    const MountOptions given = ParseMountOptions(mount.options);
+    if ((given.attr_set & MOUNT_ATTR_RDONLY) == 0 || !IsReadonlyLate(mount)) continue;
+    if (given.bind || mount.type == "bind") continue;
+    const std::string target = CleanPath(mount.destination);
+    plan->Add(ReadonlyMount, "make read-only", target, PathArgs{plan->Text(target)});
+  }
   PlanProtection(spec, plan);
   if (spec.root.readonly) plan->Add(ReadonlyRoot, "make read-only", "/");
   return absl::OkStatus();

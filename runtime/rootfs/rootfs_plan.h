@@ -15,10 +15,23 @@ namespace gantry::runtime {
 absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
                         const std::string& cgroups_path, PlanBuilder* plan);
 
+// What the mounts of one container have in common.
+struct MountContext {
+  const Linux& spec;
+  const std::string& bundle;
+  // The container has a user namespace: its root may not reach every source, so that trees are made
+  // by the parent.
+  bool in_user_namespace = false;
+};
+
 // Its parts: a mount of the spec's, one of the snapshotter's (on `root`, or with a target within it
 // once that is open), and the cgroup tree.
-absl::Status PlanMount(const SpecMount& mount, const std::string& bundle, PlanBuilder* plan);
-absl::Status PlanRootMount(const Mount& mount, const std::string& root, PlanBuilder* plan);
+absl::Status PlanMount(const SpecMount& mount, const MountContext& context, PlanBuilder* plan);
+absl::Status PlanRootMount(const Mount& mount, const std::string& root, const MountContext& context,
+                           PlanBuilder* plan);
+// A mount that others are put into, so that it becomes read-only after them; as runc, any tmpfs and
+// what is on /dev.
+bool IsReadonlyLate(const SpecMount& mount);
 absl::Status PlanCgroupMount(const SpecMount& mount, const std::string& cgroups_path,
                              bool own_namespace, PlanBuilder* plan);
 

@@ -49,6 +49,7 @@ enum class ReportKind : int32_t {
   kProgram = 3,  // the program cannot be run
   kExec = 4,     // execve failed
   kConsole = 5,  // carries the master of the terminal
+  kCloned = 7,   // carries a pidfd: the process that goes on (CloneAgain)
   kHooks = 6,    // the mounts are made and not entered: the parent runs hooks, then says kGo
 };
 

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -10,27 +11,77 @@
 
 namespace gantry::runtime {
 
+namespace {
+
+// An O_PATH descriptor of the device at `name`, or -1 with errno. Anything else at that name is
+// refused.
+int OpenDevice(int directory, const char* name, const DeviceArgs& args) noexcept {
+  const int fd = ::openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -1;
+  struct stat status;
+  if (::fstat(fd, &status) == 0 && (status.st_mode & S_IFMT) == (args.mode & S_IFMT) &&
+      ((args.mode & S_IFMT) == S_IFIFO || status.st_rdev == args.device)) {
+    return fd;
+  }
+  ::close(fd);
+  errno = EEXIST;
+  return -1;
+}
+
+// Of what the descriptor is, not of what has its name by now: another container may share the
+// directory (CVE-2021-30465). mknod(2) went through the umask, and gave it to root.
+int SetOwnerAndMode(const Child& child, int device, const DeviceArgs& args) noexcept {
+  if (::fchownat(device, "", args.uid, args.gid, AT_EMPTY_PATH) != 0) return errno;
+  char path[32];
+  WriteFdPath(device, path);
+  return ::fchmodat(child.proc, path, args.mode & 07777, 0) == 0 ? 0 : errno;
+}
+
+// Where mknod(2) is not allowed, in a user namespace, the host's device shows through.
+int BindDevice(int directory, const DeviceArgs& args) noexcept {
+  const int source = ::openat(AT_FDCWD, args.host_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (source < 0) return errno;
+  struct stat status;
+  int error = ::fstat(source, &status) != 0 ? errno : 0;
+  if (error == 0 &&
+      ((status.st_mode & S_IFMT) != (args.mode & S_IFMT) || status.st_rdev != args.device)) {
+    error = ENODEV;
+  }
+  const int tree = error != 0
+                       ? -1
+                       : static_cast<int>(::syscall(SYS_open_tree, source, "",
+                                                    OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH));
+  if (error == 0 && tree < 0) error = errno;
+  ::close(source);
+  if (error != 0) return error;
+  const int target = OpenInContainer(directory, args.name, Make::kFile, RESOLVE_NO_SYMLINKS);
+  if (target < 0 || ::syscall(SYS_move_mount, tree, "", target, "",
+                              MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+    error = errno;
+  }
+  ::close(tree);
+  if (target >= 0) ::close(target);
+  return error;
+}
+
+int MakeDeviceIn(Child& child, int directory, const DeviceArgs& args) noexcept {
+  if (::mknodat(directory, args.name, args.mode, args.device) != 0 && errno != EEXIST) {
+    return errno == EPERM && !S_ISFIFO(args.mode) ? BindDevice(directory, args) : errno;
+  }
+  const int device = OpenDevice(directory, args.name, args);
+  if (device < 0) return errno;
+  const int error = SetOwnerAndMode(child, device, args);
+  ::close(device);
+  return error;
+}
+
+}  // namespace
+
 int MakeDevice(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const DeviceArgs*>(step.data);
   const int directory = OpenInContainer(child.root, args.directory, Make::kDirectory, 0);
   if (directory < 0) return errno;
-  int error = 0;
-  if (::mknodat(directory, args.name, args.mode, args.device) != 0) {
-    error = errno;
-    struct stat status;
-    // An image may bring the same device; anything else at that name is refused.
-    if (error == EEXIST && ::fstatat(directory, args.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        (status.st_mode & S_IFMT) == (args.mode & S_IFMT) && status.st_rdev == args.device) {
-      error = 0;
-    }
-  }
-  // mknod(2) went through the umask, and gave it to root.
-  if (error == 0 &&
-      ::fchownat(directory, args.name, args.uid, args.gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    error = errno;
-  }
-  // The name was just seen to be a device, in a container where nobody runs yet.
-  if (error == 0 && ::fchmodat(directory, args.name, args.mode & 07777, 0) != 0) error = errno;
+  const int error = MakeDeviceIn(child, directory, args);
   ::close(directory);
   return error;
 }

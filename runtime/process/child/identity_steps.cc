@@ -36,10 +36,10 @@ int DropBounding(Child&, const Step& step) noexcept {
   return 0;
 }
 
-int SetUserAndGroups(Child&, const Step& step) noexcept {
+int SetUserAndGroups(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const IdentityArgs*>(step.data);
   if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return errno;
-  if (::syscall(SYS_setgroups, args.group_count, args.groups) != 0) return errno;
+  if (const int error = SetGroups(child, args.groups, args.group_count); error != 0) return error;
   if (::syscall(SYS_setresgid, args.gid, args.gid, args.gid) != 0) return errno;
   if (::syscall(SYS_setresuid, args.uid, args.uid, args.uid) != 0) return errno;
   return ::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) == 0 ? 0 : errno;

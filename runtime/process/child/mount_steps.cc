@@ -3,9 +3,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 #include "runtime/process/child/steps.h"
@@ -112,6 +114,20 @@ bool IsDirectory(int fd) noexcept {
   return ::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+// A tmpfs is made to look like the directory it covers.
+int TakeAfter(int target, int tree, const MountArgs& args) noexcept {
+  struct stat status;
+  if (::fstat(target, &status) != 0) return errno;
+  if (args.copy_up) {
+    const Fd from(::openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Fd to(::openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!from.valid() || !to.valid()) return errno;
+    if (const int error = CopyDirectory(from.get(), to.get()); error != 0) return error;
+  }
+  if (!args.keep_mode) return 0;
+  return ::fchmodat(tree, ".", status.st_mode & 07777, 0) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 int SetPropagation(Child& child, const Step& step) noexcept {
@@ -125,38 +141,63 @@ int SetPropagation(Child& child, const Step& step) noexcept {
   return SetAttributes(target.get(), 0, 0, args.propagation, args.recursive);
 }
 
+int OpenTree(Child& child, const MountArgs& args) noexcept {
+  const bool bind = args.type == nullptr;
+  const int tree = bind ? CloneTree(args.source, args.recursive) : MakeFileSystem(child, args);
+  if (tree < 0) {
+    const int error = errno;
+    if (bind && child.report.detail[0] == '\0') SetDetail(child, args.source);
+    return -error;
+  }
+  int error = 0;
+  if (bind) error = SetAttributes(tree, args.attr_set, args.attr_clear, 0, false);
+  if (error == 0) error = SetAttributes(tree, args.recursive_set, args.recursive_clear, 0, true);
+  // A clone of a shared mount is its peer; what the container mounts below it must not come back.
+  if (error == 0) error = SetAttributes(tree, 0, 0, args.propagation, args.propagation_recursive);
+  if (error == 0) return tree;
+  ::close(tree);
+  return -error;
+}
+
 int MountOne(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const MountArgs*>(step.data);
-  const bool bind = args.type == nullptr;
-  const Fd tree(bind ? CloneTree(args.source, args.recursive) : MakeFileSystem(child, args));
-  if (!tree.valid()) {
-    if (errno == ENOPROTOOPT && args.legacy_data != nullptr) return MountLegacyOverlay(args);
-    if (bind && child.report.detail[0] == '\0') SetDetail(child, args.source);
-    return errno;
-  }
-  if (bind) {
-    const int error = SetAttributes(tree.get(), args.attr_set, args.attr_clear, 0, false);
-    if (error != 0) return error;
-  }
-  int error = SetAttributes(tree.get(), args.recursive_set, args.recursive_clear, 0, true);
-  if (error != 0) return error;
-  // A clone of a shared mount is its peer; what the container mounts below it must not come back.
-  error = SetAttributes(tree.get(), 0, 0, args.propagation, args.propagation_recursive);
-  if (error != 0) return error;
+  const int made = args.tree >= 0 ? args.tree : OpenTree(child, args);
+  if (made == -ENOPROTOOPT && args.legacy_data != nullptr) return MountLegacyOverlay(args);
+  if (made < 0) return -made;
+  const Fd tree(made);
   if (args.on_host) {
     return ::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, args.target,
                      MOVE_MOUNT_F_EMPTY_PATH) == 0
                ? 0
                : errno;
   }
-  const Make make = !bind || IsDirectory(tree.get()) ? Make::kDirectory : Make::kFile;
+  const Make make = IsDirectory(tree.get()) ? Make::kDirectory : Make::kFile;
   const Fd target(OpenInContainer(child.root, args.target, make,
                                   args.ordinary_target ? RESOLVE_NO_SYMLINKS : 0));
   if (!target.valid()) {
     if (errno == ELOOP && args.ordinary_target) SetDetail(child, "the target is a symbolic link");
     return errno;
   }
+  if (args.keep_mode || args.copy_up) {
+    if (const int error = TakeAfter(target.get(), tree.get(), args); error != 0) return error;
+  }
   return ::syscall(SYS_move_mount, tree.get(), "", target.get(), "", kOntoFd) == 0 ? 0 : errno;
+}
+
+int MakeParentPrivate(Child&, const Step& step) noexcept {
+  const char* path = static_cast<const PathArgs*>(step.data)->path;
+  int fd = ::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  // Only the root of a mount has attributes: upward until one does.
+  for (int depth = 0; fd >= 0 && depth < PATH_MAX / 2; ++depth) {
+    const int error = SetAttributes(fd, 0, 0, MS_PRIVATE, false);
+    if (error != EINVAL) {
+      ::close(fd);
+      return error;
+    }
+    const Fd below(fd);
+    fd = ::openat(below.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  }
+  return fd < 0 ? errno : ELOOP;
 }
 
 int BindRootOnItself(Child&, const Step& step) noexcept {
@@ -184,7 +225,7 @@ int MaskPath(Child& child, const Step& step) noexcept {
     if (!tree.valid()) return errno;
     struct stat status;
     if (::fstat(tree.get(), &status) != 0) return errno;
-    if (!S_ISCHR(status.st_mode)) return ENODEV;
+    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) return ENODEV;
     return ::syscall(SYS_move_mount, tree.get(), "", target.get(), "", kOntoFd) == 0 ? 0 : errno;
   }
   if (child.masked_dir < 0) {

@@ -73,6 +73,24 @@ int OpenInContainer(int root, const char* path, Make make, uint64_t more_resolve
   return parent;
 }
 
+void WriteFdPath(int fd, char* out) noexcept {
+  constexpr char kPrefix[] = "self/fd/";
+  ::memcpy(out, kPrefix, sizeof kPrefix - 1);
+  WriteNumber(fd, out + sizeof kPrefix - 1);
+}
+
+size_t WriteNumber(int number, char* out) noexcept {
+  char digits[12];
+  size_t count = 0;
+  do {
+    digits[count++] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  for (size_t i = 0; i < count; ++i) out[i] = digits[count - 1 - i];
+  out[count] = '\0';
+  return count;
+}
+
 void SetDetail(Child& child, const char* text) noexcept {
   size_t size = ::strlen(text);
   if (size >= kDetailSize) size = kDetailSize - 1;

@@ -53,28 +53,6 @@ int OpenProc() noexcept {
   return fd;
 }
 
-int SendConsole(const Child& child, int master) noexcept {
-  Report report{};
-  report.kind = ReportKind::kConsole;
-  iovec part{&report, sizeof report};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  ::memcpy(CMSG_DATA(header), &master, sizeof master);
-  ssize_t sent;
-  do {
-    sent = ::sendmsg(child.socket, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent < 0 ? errno : 0;
-}
-
 int OpenMaster() noexcept {
   open_how how{};
   how.flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
@@ -125,15 +103,6 @@ int PrepareProcess(Child& child, const Step&) noexcept {
   return child.proc < 0 ? errno : 0;
 }
 
-int SetNamespace(Child&, const Step& step) noexcept {
-  const auto& args = *static_cast<const SetNamespaceArgs*>(step.data);
-  return ::setns(args.fd, args.flags) == 0 ? 0 : errno;
-}
-
-int Unshare(Child&, const Step& step) noexcept {
-  return ::unshare(static_cast<const UnshareArgs*>(step.data)->flags) == 0 ? 0 : errno;
-}
-
 int SetHostname(Child&, const Step& step) noexcept {
   const auto& args = *static_cast<const TextArgs*>(step.data);
   return ::sethostname(args.text, args.size) == 0 ? 0 : errno;
@@ -151,13 +120,24 @@ int JoinSessionKeyring(Child&, const Step& step) noexcept {
   return errno == ENOSYS || errno == EDQUOT || errno == EPERM ? 0 : errno;
 }
 
-int WriteProc(Child& child, const Step& step) noexcept {
-  const auto& args = *static_cast<const WriteProcArgs*>(step.data);
-  const int fd = ::openat(child.proc, args.path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int error = ::write(fd, args.text, args.size) < 0 ? errno : 0;
+int WriteProcFile(Child& child, const char* path, const char* text, size_t size) noexcept {
+  open_how how{};
+  how.flags = O_WRONLY | O_CLOEXEC;
+  // What is mounted over a file of procfs is not that file (CVE-2025-52881).
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+  const int fd = static_cast<int>(::syscall(SYS_openat2, child.proc, path, &how, sizeof how));
+  if (fd < 0) {
+    if (errno == EXDEV) SetDetail(child, "something is mounted over it");
+    return errno;
+  }
+  const int error = ::write(fd, text, size) < 0 ? errno : 0;
   ::close(fd);
   return error;
+}
+
+int WriteProc(Child& child, const Step& step) noexcept {
+  const auto& args = *static_cast<const WriteProcArgs*>(step.data);
+  return WriteProcFile(child, args.path, args.text, args.size);
 }
 
 int SetStdio(Child&, const Step& step) noexcept {
@@ -167,7 +147,8 @@ int SetStdio(Child&, const Step& step) noexcept {
       if (::dup2(args.source[i], i) < 0) return errno;
       // Best effort, as everywhere: what is not a pipe or terminal of ours may refuse.
       struct stat status;
-      if (::fstat(i, &status) == 0 && S_ISFIFO(status.st_mode) && status.st_uid != args.uid) {
+      if (args.give_pipes && ::fstat(i, &status) == 0 && S_ISFIFO(status.st_mode) &&
+          status.st_uid != args.uid) {
         (void)!::fchown(i, args.uid, static_cast<gid_t>(-1));
       }
       continue;
@@ -217,7 +198,7 @@ int OpenTerminal(Child& child, const Step& step) noexcept {
   if (args.bind_console) {
     if (const int error = BindConsole(slave); error != 0) return error;
   }
-  if (const int error = SendConsole(child, master); error != 0) return error;
+  if (const int error = SendReport(child, ReportKind::kConsole, master); error != 0) return error;
   ::close(master);
   for (int i = 0; i < 3; ++i) {
     if (::dup2(slave, i) < 0) return errno;

@@ -75,11 +75,36 @@ bool WaitForStart(Child& child) noexcept {
     }
     ::close(child.socket);
     child.socket = connection;
-    if (WaitForWord(connection, kStart)) return true;
+    if (!WaitForWord(connection, kStart)) continue;
+    // Before execve, whose end the other side sees: nobody is to find it waiting after that.
+    ::close(child.plan->listener);
+    return true;
   }
 }
 
 }  // namespace
+
+int SendReport(const Child& child, ReportKind kind, int fd) noexcept {
+  Report report{};
+  report.kind = kind;
+  iovec part{&report, sizeof report};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  ::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  ssize_t sent;
+  do {
+    sent = ::sendmsg(child.socket, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent < 0 ? errno : 0;
+}
 
 int WaitForGo(Child& child, const Step&) noexcept {
   return WaitForWord(child.socket, kGo) ? 0 : ECANCELED;

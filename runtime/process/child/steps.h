@@ -30,12 +30,6 @@ struct CgroupArgs {
 };
 int JoinCgroup(Child&, const Step&) noexcept;
 
-struct SetNamespaceArgs {
-  int fd;     // of a namespace, or a pidfd
-  int flags;  // CLONE_NEW*
-};
-int SetNamespace(Child&, const Step&) noexcept;
-
 struct TextArgs {
   const char* text;
   size_t size;
@@ -55,8 +49,8 @@ int WriteProc(Child&, const Step&) noexcept;
 // Descriptors >= 0 become 0, 1, 2; -1 is /dev/null. `source` numbers are above 2.
 struct StdioArgs {
   int source[3];
-  uid_t uid;  // pipes and terminals are given to this user, so that /dev/stdout can be opened
-  gid_t gid;
+  uid_t uid;  // pipes are given to this user, so that /dev/stdout can be opened
+  bool give_pipes;
 };
 int SetStdio(Child&, const Step&) noexcept;
 // Once the root is entered: the host's /dev/null gives way to the container's, where that is one.
@@ -70,6 +64,32 @@ struct TerminalArgs {
 // A terminal of the container's own devpts: its slave becomes 0 to 2 and the controlling terminal,
 // its master goes to the parent. The root directory is the container's already.
 int OpenTerminal(Child&, const Step&) noexcept;
+
+// --- Namespaces (namespace_steps.cc)
+
+struct SetNamespaceArgs {
+  int fd;     // of a namespace, or a pidfd
+  int flags;  // CLONE_NEW*
+};
+int SetNamespace(Child&, const Step&) noexcept;
+
+struct UnshareArgs {
+  int flags;
+};
+int Unshare(Child&, const Step&) noexcept;
+
+struct CloneArgs {
+  uint64_t flags;  // CLONE_NEW*
+};
+// The clone, a child of the parent's too, goes on with the next step; this process reports kCloned
+// and ends.
+int CloneAgain(Child&, const Step&) noexcept;
+
+// Makes a time namespace, sets its clocks (TextArgs: the lines of timens_offsets) and enters it.
+int EnterNewTime(Child&, const Step&) noexcept;
+
+// From the host's root, which has no id in the user namespace, to root of that.
+int BecomeRoot(Child&, const Step&) noexcept;
 
 // --- Identity and limits (identity_steps.cc)
 
@@ -120,11 +140,6 @@ struct HomeArgs {
 };
 int FindHome(Child&, const Step&) noexcept;
 
-struct UnshareArgs {
-  int flags;
-};
-int Unshare(Child&, const Step&) noexcept;
-
 // Closes everything above 2 but what the process keeps (ChildPlan::kept_fds) and the child's
 // sockets: the process may wait long for its start, and
 // one with CAP_SYS_PTRACE in a shared pid namespace could take what it finds here.
@@ -148,10 +163,13 @@ struct FsOption {
 // A mount of a file system, or of a tree that exists (a bind).
 struct MountArgs {
   const char* type;                         // null: bind
+  int tree = -1;                            // made by the parent; else the child makes it
   const char* source;                       // of a bind: a path on the host
   const char* target;                       // in the root; with `on_host` a path on the host
   bool on_host;                             // the root itself, mounted before it is entered
   bool ordinary_target;                     // refuse links anywhere in the target (proc, sysfs)
+  bool keep_mode;                           // the root gets the mode of the target
+  bool copy_up;                             // and what is in the target is copied in
   bool recursive;                           // rbind
   uint64_t attr_set, attr_clear;            // MOUNT_ATTR_*
   uint64_t recursive_set, recursive_clear;  // for the tree below as well
@@ -164,14 +182,23 @@ struct MountArgs {
   const char* legacy_data;  // null: none
 };
 int MountOne(Child&, const Step&) noexcept;
+// The detached tree of a mount with its attributes, or -errno; -ENOPROTOOPT means that this kernel
+// takes layers only by mount(2). Also for the parent, with a Child that takes the kernel's words.
+int OpenTree(Child&, const MountArgs&) noexcept;
+
+// Copies what is in the directory `from` to `to`: files, directories, links and nodes with owner
+// and mode. No link is followed. 0 or an errno. (copy.cc)
+int CopyDirectory(int from, int to) noexcept;
 
 struct PathArgs {
   const char* path;
 };
 int OpenRoot(Child&, const Step&) noexcept;          // PathArgs: on the host
 int BindRootOnItself(Child&, const Step&) noexcept;  // PathArgs: on the host
-int MaskPath(Child&, const Step&) noexcept;          // PathArgs; a missing path is passed over
-int ReadonlyPath(Child&, const Step&) noexcept;      // PathArgs; the same
+// The mount that the path lies in, so that what is mounted there stays in this mount namespace.
+int MakeParentPrivate(Child&, const Step&) noexcept;  // PathArgs: on the host
+int MaskPath(Child&, const Step&) noexcept;           // PathArgs; a missing path is passed over
+int ReadonlyPath(Child&, const Step&) noexcept;       // PathArgs; the same
 int ReadonlyRoot(Child&, const Step&) noexcept;
 int ReadonlyMount(Child&, const Step&) noexcept;  // PathArgs: a mount of ours, alone
 int PivotRoot(Child&, const Step&) noexcept;
@@ -180,7 +207,8 @@ int MoveRoot(Child&, const Step&) noexcept;  // instead, where there is nothing 
 struct DeviceArgs {
   const char* directory;  // in the root
   const char* name;
-  mode_t mode;  // with S_IFCHR and so on
+  const char* host_path;  // bound where the kernel does not let one be made
+  mode_t mode;            // with S_IFCHR and so on
   dev_t device;
   uid_t uid;
   gid_t gid;
@@ -195,13 +223,23 @@ struct LinkArgs {
 };
 int MakeLink(Child&, const Step&) noexcept;
 
-// --- Shared by the files of this folder (paths.cc)
+// --- Shared by the files of this folder (paths.cc, run.cc, process_steps.cc, namespace_steps.cc)
 
 enum class Make { kNothing, kDirectory, kFile };
 // An O_PATH descriptor of `path` with `root` as "/": no link or ".." leads out (openat2(2),
 // RESOLVE_IN_ROOT). Missing parts are made. Gives -1 with errno.
 int OpenInContainer(int root, const char* path, Make make, uint64_t more_resolve) noexcept;
 void SetDetail(Child& child, const char* text) noexcept;
+// The decimal digits of a number >= 0, ended by a NUL; their count. At most 12 bytes.
+size_t WriteNumber(int number, char* out) noexcept;
+// "self/fd/7", relative to the host's procfs. At most 32 bytes.
+void WriteFdPath(int fd, char* out) noexcept;
+// A report that carries a descriptor.
+int SendReport(const Child& child, ReportKind kind, int fd) noexcept;
+// One write(2) to a file of the host's procfs, below `path`.
+int WriteProcFile(Child& child, const char* path, const char* text, size_t size) noexcept;
+// None at all is fine where the user namespace forbids setgroups(2).
+int SetGroups(const Child& child, const gid_t* groups, size_t count) noexcept;
 
 }  // namespace gantry::runtime
 

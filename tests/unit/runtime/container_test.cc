@@ -8,52 +8,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "tests/unit/runtime/busybox_root.h"
+#include "tests/unit/runtime/container_fixture.h"
 
 namespace gantry::runtime {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-using Args = std::vector<std::string>;
-
-class ContainerTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-    absl::StatusOr<BusyboxBundle> bundle = BusyboxBundle::Create();
-    ASSERT_TRUE(bundle.ok()) << bundle.status();
-    bundle_.emplace(*std::move(bundle));
-  }
-
-  Spec Shell(const std::string& script) { return bundle_->DefaultSpec(Args{"sh", "-c", script}); }
-  RunResult Run(Spec spec) {
-    absl::StatusOr<RunResult> result = RunContainer(OptionsFor(*bundle_, std::move(spec)));
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.value_or(RunResult{});
-  }
-  std::string Output(const std::string& script) { return Run(Shell(script)).output; }
-  absl::Status Failure(Spec spec) {
-    return RunContainer(OptionsFor(*bundle_, std::move(spec))).status();
-  }
-  // A container that waits to be killed.
-  std::unique_ptr<Container> Sleeper() {
-    absl::StatusOr<std::unique_ptr<Container>> container =
-        Container::Create(OptionsFor(*bundle_, bundle_->DefaultSpec(Args{"sleep", "1000"})));
-    EXPECT_TRUE(container.ok()) << container.status();
-    if (!container.ok()) return nullptr;
-    EXPECT_EQ((*container)->Start(), absl::OkStatus());
-    return *std::move(container);
-  }
-  static void End(Container& container) {
-    EXPECT_EQ(container.Kill(SIGKILL), absl::OkStatus());
-    EXPECT_EQ(ExitCodeOf(container.pidfd()), 128 + SIGKILL);
-    EXPECT_EQ(container.Destroy(), absl::OkStatus());
-  }
-
-  std::optional<BusyboxBundle> bundle_;
-};
+class ContainerTest : public ContainerFixture {};
 
 TEST_F(ContainerTest, PrintsAndGivesItsExitCode) {
   const RunResult result = Run(Shell("echo hello; exit 7"));
@@ -518,14 +480,6 @@ TEST_F(ContainerTest, AHookThatHangsIsKilledAtItsTimeout) {
   Spec spec = Shell("true");
   spec.hooks.create_runtime.push_back(Hook{"/bin/sleep", {"sleep", "100"}, {}, 1});
   EXPECT_THAT(Failure(std::move(spec)).message(), HasSubstr("longer than its timeout"));
-}
-
-TEST_F(ContainerTest, HooksThatAreNotBuiltAreRefusedByName) {
-  Spec spec = Shell("true");
-  spec.hooks.create_container.push_back(Hook{"/bin/true", {}, {}, std::nullopt});
-  const absl::Status status = Failure(std::move(spec));
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(status.message(), HasSubstr("hooks.createContainer"));
 }
 
 }  // namespace
