@@ -176,6 +176,33 @@ function(gantry_fuzz name)
   set_property(GLOBAL APPEND PROPERTY GANTRY_FUZZ_TARGETS ${target})
 endfunction()
 
+# gantry_link_static(PROGRAM LIBRARY...)
+#
+# Links PROGRAM statically with libraries of ours, all of them named, and with what they need of
+# abseil, protobuf-lite, libseccomp and libcrypto. Stripped. By file name: abseil's CMake targets name
+# its shared libraries, which a static link takes without a word (mold) and leaves calls to address 0.
+function(gantry_link_static program)
+  set(archives "")
+  foreach(library IN LISTS ARGN)
+    list(APPEND archives $<TARGET_FILE:${library}>)
+  endforeach()
+  get_target_property(absl_shared absl::status IMPORTED_LOCATION_NONE)
+  if(NOT absl_shared)
+    get_target_property(absl_shared absl::status LOCATION)
+  endif()
+  get_filename_component(absl_dir ${absl_shared} DIRECTORY)
+  file(GLOB absl_archives ${absl_dir}/libabsl_*.a)
+  if(NOT absl_archives)
+    message(FATAL_ERROR "GANTRY_STATIC_SHIM needs abseil's static libraries beside ${absl_shared}")
+  endif()
+  add_dependencies(${program} ${ARGN})
+  set_target_properties(${program} PROPERTIES LINK_DEPENDS "${archives}")
+  target_link_options(${program} PRIVATE -static -Wl,--gc-sections -Wl,-s)
+  target_link_libraries(${program} PRIVATE
+    -Wl,--start-group ${archives} ${PROTOBUF_LITE_STATIC} ${absl_archives} -l:libseccomp.a
+    -l:libcrypto.a -Wl,--end-group)
+endfunction()
+
 # Adds a folder if it has a CMakeLists.txt.
 function(gantry_add_folder folder)
   if(EXISTS ${CMAKE_SOURCE_DIR}/${folder}/CMakeLists.txt)

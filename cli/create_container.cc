@@ -1,0 +1,210 @@
+#include "cli/create_container.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "cli/console_socket.h"
+#include "cli/errors.h"
+#include "runtime/cgroup/layout.h"
+#include "runtime/process/start_socket.h"
+
+namespace gantry::cli {
+namespace {
+
+constexpr int kFirstInherited = 3;
+
+mode_t CurrentUmask() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return mask;
+}
+
+struct Bundle {
+  std::string path;
+  std::string config;
+  runtime::Spec spec;
+};
+
+absl::StatusOr<Bundle> ReadBundle(const std::string& given) {
+  const std::string path = given.empty() ? "." : given;
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                         &std::free);
+  if (real == nullptr) return ErrnoWords(errno, absl::StrCat("chdir ", path));
+  Bundle bundle;
+  bundle.path = real.get();
+  absl::StatusOr<std::string> config = ReadFile(JoinPath(bundle.path, "config.json"));
+  if (absl::IsNotFound(config.status())) {
+    return absl::NotFoundError("JSON specification file config.json not found");
+  }
+  if (!config.ok()) return config.status();
+  bundle.config = *std::move(config);
+  GANTRY_ASSIGN_OR_RETURN(bundle.spec, runtime::ParseSpec(bundle.config));
+  return bundle;
+}
+
+// A relative path is below this process's own cgroup, which the next command may not share: what is
+// recorded must be absolute.
+absl::StatusOr<std::string> AbsoluteCgroup(const std::string& path, const std::string& id) {
+  if (!path.empty() && path[0] == '/') return path;
+  GANTRY_ASSIGN_OR_RETURN(const runtime::CgroupLayout* layout, runtime::HostCgroupLayout());
+  const runtime::Hierarchy* const devices = layout->Find("devices");
+  const std::string& own = devices != nullptr ? devices->own_path : layout->unified_own_path;
+  return runtime::CgroupDirectory("", own, path.empty() ? id : path);
+}
+
+absl::Status CheckConsole(const runtime::Spec& spec, const CreateFlags& flags,
+                          Attachment attachment) {
+  const bool hands_over = attachment == Attachment::kDetached && spec.process.terminal;
+  if (hands_over && flags.console_socket.empty()) {
+    return absl::InvalidArgumentError(
+        "cannot allocate tty if runc will detach without setting console socket");
+  }
+  if (!hands_over && !flags.console_socket.empty()) {
+    return absl::InvalidArgumentError(
+        "cannot use console socket if runc will not detach or allocate tty");
+  }
+  return absl::OkStatus();
+}
+
+ContainerRecord RecordOf(const GlobalOptions& global, const std::string& id, const Bundle& bundle,
+                         const CreateFlags& flags) {
+  ContainerRecord record;
+  record.id = id;
+  record.oci_version = bundle.spec.oci_version;
+  record.bundle = bundle.path;
+  const std::string& root = bundle.spec.root.path;
+  record.rootfs = CleanPath(root[0] == '/' ? root : JoinPath(bundle.path, root));
+  record.init.pid = 0;
+  record.created = absl::Now();
+  record.cgroups_path = bundle.spec.linux_.cgroups_path;
+  record.systemd_cgroup = global.systemd_cgroup;
+  record.no_new_keyring = flags.no_new_keyring;
+  record.annotations = bundle.spec.annotations;
+  return record;
+}
+
+}  // namespace
+
+void AddCreateFlags(Flags& flags, CreateFlags* out) {
+  flags.Text("--bundle,-b", &out->bundle);
+  flags.Text("--console-socket", &out->console_socket);
+  flags.Text("--pid-file", &out->pid_file);
+  flags.Number("--preserve-fds", &out->preserve_fds);
+  flags.Bool("--no-pivot", &out->no_pivot);
+  flags.Bool("--no-new-keyring", &out->no_new_keyring);
+}
+
+absl::StatusOr<unsigned> InheritedFds(int64_t preserve_fds, std::vector<std::string>* env) {
+  int64_t count = 0;
+  const char* const listen_fds = ::getenv("LISTEN_FDS");
+  const char* const listen_pid = ::getenv("LISTEN_PID");
+  pid_t pid = 0;
+  // Without a pid they are for whoever finds them (sd_listen_fds(3) wants one, runc does not).
+  const bool ours = listen_pid == nullptr || listen_pid[0] == '\0' ||
+                    (absl::SimpleAtoi(listen_pid, &pid) && pid == ::getpid());
+  if (listen_fds != nullptr && ours && absl::SimpleAtoi(listen_fds, &count) && count > 0) {
+    env->push_back(absl::StrCat("LISTEN_FDS=", count));
+    env->push_back("LISTEN_PID=1");
+  }
+  if (preserve_fds < 0 || preserve_fds > INT16_MAX || count < 0 || count > INT16_MAX) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("preserve-fds: not a number of descriptors: ", preserve_fds));
+  }
+  for (int64_t i = 0; i < count + preserve_fds; ++i) {
+    if (::fcntl(kFirstInherited + static_cast<int>(i), F_GETFD) >= 0) continue;
+    return ErrnoWords(
+        errno, absl::StrCat("unable to stat preserved-fd ", i, " (of ", count + preserve_fds, ")"));
+  }
+  return static_cast<unsigned>(count + preserve_fds);
+}
+
+absl::Status WritePidFile(const std::string& path, pid_t pid) {
+  if (path.empty()) return absl::OkStatus();
+  return WriteFileAtomic(path, absl::StrCat(pid), 0666 & ~CurrentUmask(), Durability::kNotDurable);
+}
+
+absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, const std::string& id,
+                                                 const CreateFlags& flags, Attachment attachment) {
+  GANTRY_ASSIGN_OR_RETURN(Bundle bundle, ReadBundle(flags.bundle));
+  runtime::Spec& spec = bundle.spec;
+  GANTRY_RETURN_IF_ERROR(CheckConsole(spec, flags, attachment));
+  GANTRY_ASSIGN_OR_RETURN(const unsigned inherited,
+                          InheritedFds(flags.preserve_fds, &spec.process.env));
+  if (!global.systemd_cgroup) {
+    GANTRY_ASSIGN_OR_RETURN(spec.linux_.cgroups_path, AbsoluteCgroup(spec.linux_.cgroups_path, id));
+  }
+  std::unique_ptr<Foreground> foreground;
+  if (attachment == Attachment::kForeground) {
+    GANTRY_ASSIGN_OR_RETURN(foreground, Foreground::Prepare(&spec.process));
+  }
+  const StateStore store(global.root);
+  GANTRY_ASSIGN_OR_RETURN(ContainerDir dir, store.Make(id));
+  absl::Cleanup remove_directory = [&dir] { dir.Remove().IgnoreError(); };
+
+  // First of all what is about to be made, so that `delete` finds it if this process dies.
+  ContainerRecord record = RecordOf(global, id, bundle, flags);
+  GANTRY_RETURN_IF_ERROR(dir.WriteConfig(bundle.config));
+  GANTRY_RETURN_IF_ERROR(dir.WriteRecord(record));
+  GANTRY_ASSIGN_OR_RETURN(NotifySocket notify, NotifySocket::FromEnvironment(dir, &spec));
+
+  runtime::CreateOptions options;
+  UniqueFd listener;
+  if (attachment == Attachment::kDetached) {
+    GANTRY_ASSIGN_OR_RETURN(listener, runtime::ListenForStart(dir.path()));
+    options.start_listener = listener.get();
+  }
+  auto seccomp = std::make_unique<runtime::SeccompCache>(SeccompCacheDirectory());
+  options.id = id;
+  options.bundle = bundle.path;
+  options.spec = std::move(spec);
+  options.stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+  options.seccomp = seccomp.get();
+  options.no_pivot = flags.no_pivot;
+  options.no_new_keyring = flags.no_new_keyring;
+  options.preserve_fds = inherited;
+  GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Container> container,
+                          runtime::Container::Create(std::move(options)));
+  CreatedContainer created{std::move(dir), std::move(seccomp),    std::move(container),
+                           UniqueFd(),     std::move(foreground), std::move(notify)};
+  std::move(remove_directory).Cancel();
+
+  const absl::Status status = [&]() -> absl::Status {
+    created.console = created.container->TakeConsole();
+    if (!flags.console_socket.empty()) {
+      GANTRY_RETURN_IF_ERROR(SendConsole(flags.console_socket, created.console));
+      created.console.reset();
+    }
+    GANTRY_ASSIGN_OR_RETURN(record.init, runtime::IdentifyProcess(created.container->pid()));
+    GANTRY_RETURN_IF_ERROR(created.dir.WriteRecord(record));
+    return WritePidFile(flags.pid_file, record.init.pid);
+  }();
+  if (status.ok()) return created;
+  DiscardContainer(created).IgnoreError();
+  return status;
+}
+
+absl::Status DiscardContainer(CreatedContainer& created) {
+  KillAndReap(created.container->pidfd());
+  GANTRY_RETURN_IF_ERROR(created.container->Destroy());
+  return created.dir.Remove();
+}
+
+void KillAndReap(int pidfd) {
+  ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace gantry::cli

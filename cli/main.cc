@@ -1,0 +1,94 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "cli/command.h"
+#include "cli/error_log.h"
+#include "cli/flags.h"
+#include "cli/help.h"
+#include "cli/state_store.h"
+#include "cli/version.h"
+
+namespace gantry::cli {
+namespace {
+
+// A descriptor of this program's must not become the container's standard input.
+void FillStandardDescriptors() {
+  int fd;
+  do {
+    fd = ::open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
+}
+
+// A command's last error: on standard error for people, in the log for the engine that called.
+int Fail(const absl::Status& status, absl::string_view prefix, int exit_status) {
+  const absl::string_view message = status.message();
+  // Some of the library's sentences begin that way already.
+  ReportError(absl::StartsWith(message, prefix) ? std::string(message)
+                                                : absl::StrCat(prefix, message));
+  return exit_status;
+}
+
+int RunOne(const Command& command, const GlobalOptions& global,
+           const std::vector<std::string>& args) {
+  if (!args.empty() && (args[0] == "--help" || args[0] == "-h" || args[0] == "-help")) {
+    PrintHelp(command);
+    return 0;
+  }
+  const absl::StatusOr<int> result = command.run(global, args);
+  if (result.ok()) return *result;
+  if (IsUsageError(result.status())) {
+    std::printf("Incorrect Usage.\n\n");
+    PrintHelp(command);
+    return Fail(result.status(), "", 1);
+  }
+  return Fail(result.status(), command.error_prefix, command.error_status);
+}
+
+int Main(std::vector<std::string> args) {
+  GlobalOptions global;
+  global.root = DefaultRoot();
+  bool version = false;
+  bool help = false;
+  Flags flags(Flags::Order::kBeforeArguments);
+  flags.Text("--root", &global.root);
+  flags.Text("--log", &global.log);
+  flags.Text("--log-format", &global.log_format);
+  flags.Text("--criu", &global.criu);
+  flags.Text("--rootless", &global.rootless);
+  flags.Bool("--debug", &global.debug);
+  flags.Bool("--systemd-cgroup", &global.systemd_cgroup);
+  flags.Bool("--version,-v", &version);
+  flags.Bool("--help,-h", &help);
+  const absl::StatusOr<std::vector<std::string>> rest = flags.Parse(std::move(args));
+  if (const absl::Status opened = OpenErrorLog(global); !opened.ok()) return Fail(opened, "", 1);
+  if (!rest.ok()) return Fail(rest.status(), "", 1);
+  if (version) {
+    PrintVersion();
+    return 0;
+  }
+  if (help || rest->empty() || rest->front() == "help" || rest->front() == "h") {
+    PrintOverview();
+    return 0;
+  }
+  const Command* const command = FindCommand(rest->front());
+  if (command == nullptr) {
+    return Fail(absl::NotFoundError(absl::StrCat("No help topic for '", rest->front(), "'")), "",
+                3);
+  }
+  if (const absl::Status root = MakeRootAbsolute(&global); !root.ok()) return Fail(root, "", 1);
+  return RunOne(*command, global, {rest->begin() + 1, rest->end()});
+}
+
+}  // namespace
+}  // namespace gantry::cli
+
+int main(int argc, char** argv) {
+  gantry::cli::FillStandardDescriptors();
+  return gantry::cli::Main({argv + 1, argv + argc});
+}
