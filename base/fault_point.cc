@@ -1,6 +1,8 @@
 #include "base/fault_point.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -22,6 +24,7 @@ struct State {
   int action = 0;  // errno, or kCrash
   int countdown = 0;
   bool recording = false;
+  int log = -1;
   std::vector<std::string> recorded;
 };
 
@@ -47,6 +50,7 @@ absl::Status FaultPoint(absl::string_view name) {
   State& state = TheState();
   const std::lock_guard lock(state.mutex);
   if (state.recording) state.recorded.emplace_back(name);
+  if (state.log >= 0) ::dprintf(state.log, "%.*s\n", static_cast<int>(name.size()), name.data());
   if (state.name != name || state.countdown == 0 || --state.countdown > 0) return absl::OkStatus();
   if (state.action == kCrash) {
     ::kill(::getpid(), SIGKILL);
@@ -78,6 +82,12 @@ void DisarmFaults() {
 }
 
 absl::Status ArmFaultFromEnvironment() {
+  if (const char* path = ::getenv("GANTRY_FAULT_LOG"); path != nullptr) {
+    const int log = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0) return ErrnoError(errno, absl::StrCat("open GANTRY_FAULT_LOG ", path));
+    TheState().log = log;
+    g_active = true;
+  }
   const char* text = ::getenv("GANTRY_FAULT");
   if (text == nullptr) return absl::OkStatus();
   const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));

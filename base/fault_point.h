@@ -14,7 +14,7 @@ namespace gantry {
 //
 // GANTRY_FAULT="name=crash" or "name=ENOSPC", with "name@3=..." for the third time it is passed,
 // arms one in a process at its start (ArmFaultFromEnvironment); tests of domain code call ArmFault
-// directly.
+// directly. GANTRY_FAULT_LOG=PATH has each name that is passed written to that file, a line each.
 absl::Status FaultPoint(absl::string_view name);
 
 // `action` is "crash" (SIGKILL to this process) or the name of an errno such as "ENOSPC" or "EIO".

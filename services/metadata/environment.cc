@@ -84,6 +84,21 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
   return environment;
 }
 
+void Environment::ReserveSpace() {
+  constexpr uint64_t kReserve = 1 << 20;
+  MDB_envinfo info;
+  MDB_stat stat;
+  ::mdb_env_info(env_, &info);
+  ::mdb_env_stat(env_, &stat);
+  const uint64_t end = (info.me_last_pgno + 1) * stat.ms_psize;
+  if (end + kReserve / 2 <= reserved_) return;
+  int fd = -1;
+  ::mdb_env_get_fd(env_, &fd);
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(end + kReserve)) == 0) {
+    reserved_ = end + kReserve;
+  }
+}
+
 Environment::~Environment() { ::mdb_env_close(env_); }
 
 absl::StatusOr<Transaction> Transaction::Begin(const Environment& environment, unsigned flags,

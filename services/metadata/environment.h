@@ -19,6 +19,11 @@ class Environment {
                                                            size_t map_size_bytes);
   ~Environment();
 
+  // Keeps room on the disk behind the end of the file for commits to come, so that records can be
+  // deleted, and with that space won, where a full disk has none left. Best effort; cheap when
+  // there is nothing to do. For the writer thread.
+  void ReserveSpace();
+
   [[nodiscard]] MDB_env* env() const { return env_; }
   [[nodiscard]] MDB_dbi dbi() const { return dbi_; }
 
@@ -27,6 +32,7 @@ class Environment {
   UniqueFd lock_;
   MDB_env* env_;
   MDB_dbi dbi_ = 0;
+  uint64_t reserved_ = 0;  // up to which byte of the file
 };
 
 // What LMDB said, as a status: full map and full disk are ResourceExhausted, broken pages DataLoss.

@@ -310,6 +310,7 @@ void Store::Commit(const std::vector<Pending*>& batch) {
   absl::Status status = FaultPoint("metadata.commit.before");
   if (status.ok()) status = transaction->Commit();
   if (!status.ok()) return fail_all(status);
+  environment_->ReserveSpace();
   if (status = FaultPoint("metadata.commit.after"); !status.ok()) fail_all(status);
 }
 

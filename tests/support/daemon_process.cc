@@ -22,13 +22,14 @@ struct Spawned {
   UniqueFd pidfd;
 };
 
-absl::StatusOr<Spawned> Spawn(std::vector<std::string> arguments, const std::string& log_path,
+absl::StatusOr<Spawned> Spawn(std::vector<std::string> arguments,
+                              std::vector<std::string> environment, const std::string& log_path,
                               const std::string& notify_path) {
   arguments.insert(arguments.begin(), GANTRYD_PATH);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  environment.push_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
   if (!notify_path.empty()) environment.push_back(absl::StrCat("NOTIFY_SOCKET=", notify_path));
   std::vector<char*> envp;
   for (std::string& variable : environment) envp.push_back(variable.data());
@@ -121,7 +122,8 @@ absl::StatusOr<std::unique_ptr<DaemonProcess>> DaemonProcess::Start(
 absl::Status DaemonProcess::Restart() {
   const std::string notify_path = directory() + "/notify";
   GANTRY_ASSIGN_OR_RETURN(const UniqueFd notify, NotifySocket(notify_path));
-  GANTRY_ASSIGN_OR_RETURN(Spawned spawned, Spawn(arguments_, directory() + "/log", notify_path));
+  GANTRY_ASSIGN_OR_RETURN(Spawned spawned,
+                          Spawn(arguments_, environment_, directory() + "/log", notify_path));
   pid_ = spawned.pid;
   pidfd_ = std::move(spawned.pidfd);
   return Annotate(AwaitReady(notify.get(), pidfd_.get()), Log());
@@ -159,7 +161,7 @@ std::string DaemonProcess::Log() const { return ReadFile(directory() + "/log").v
 absl::StatusOr<Ended> DaemonProcess::Run(const std::vector<std::string>& arguments) {
   GANTRY_ASSIGN_OR_RETURN(const TempDir directory, TempDir::Create("gantryd-"));
   const std::string log = directory.path() + "/log";
-  GANTRY_ASSIGN_OR_RETURN(const Spawned spawned, Spawn(arguments, log, ""));
+  GANTRY_ASSIGN_OR_RETURN(const Spawned spawned, Spawn(arguments, {}, log, ""));
   absl::StatusOr<Ended> ended = Reap(spawned.pidfd.get(), absl::Seconds(20));
   if (!ended.ok()) {
     ::syscall(SYS_pidfd_send_signal, spawned.pidfd.get(), SIGKILL, nullptr, 0);

@@ -46,6 +46,8 @@ class DaemonProcess {
   void Signal(int signal);
   // Waits for the end, at most `patience`. Errors: DeadlineExceeded.
   absl::StatusOr<Ended> Wait(absl::Duration patience = absl::Seconds(20));
+  // What is added to the environment of the gantryds that are started from here on.
+  void SetEnvironment(std::vector<std::string> variables) { environment_ = std::move(variables); }
   // Starts a gantryd again on the same directories, once the last has ended.
   absl::Status Restart();
   [[nodiscard]] std::string Log() const;
@@ -59,6 +61,7 @@ class DaemonProcess {
 
   TempDir directory_;
   std::vector<std::string> arguments_;
+  std::vector<std::string> environment_;
   pid_t pid_ = -1;
   UniqueFd pidfd_;
 };

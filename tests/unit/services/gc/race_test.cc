@@ -1,6 +1,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/wire.h"
 #include "services/gc/collector.h"
 #include "services/gc/scheduler.h"
 #include "tests/unit/services/gc/fixture.h"
@@ -45,6 +46,20 @@ class RaceTest : public CollectionTest {
     return Unpack(lease, key);
   }
 
+  // Records that have nothing to do with it and take a collection a while to go through.
+  void AddBystanders() {
+    const absl::Status added = store_->Update([](metadata::Writer& writer) -> absl::Status {
+      WireWriter value;
+      value.MapEntry(4, "containerd.io/gc.root", "");  // its label, as content keeps it
+      for (int i = 0; i < 4000; ++i) {
+        GANTRY_RETURN_IF_ERROR(writer.Put(kContentBucket, "bystanders",
+                                          Sha256(absl::StrCat(i)).text(), value.bytes()));
+      }
+      return absl::OkStatus();
+    });
+    ASSERT_TRUE(added.ok()) << added;
+  }
+
   // Everything the image stands for, while `lease` (or the image) keeps it.
   int Lost() {
     int lost = 0;
@@ -83,6 +98,9 @@ class RaceTest : public CollectionTest {
     // Acknowledged, and held by nothing but the image, while the others delete theirs.
     for (int i = 0; i < 3; ++i) outcome->lost += Lost();
     GANTRY_RETURN_IF_ERROR(images_->Delete("ns", name, std::nullopt));
+    ++outcome->deleted;
+    // Every other client goes on at once, and so meets its own garbage before or while it is taken.
+    if (client % 2 != 0) return absl::OkStatus();
     std::atomic<bool> collected = false;
     scheduler.CollectThen([&](const absl::Status& status) {
       EXPECT_TRUE(status.ok()) << status;
@@ -90,7 +108,6 @@ class RaceTest : public CollectionTest {
       collected.notify_one();
     });
     collected.wait(false);
-    ++outcome->deleted;
     return absl::OkStatus();
   }
 
@@ -100,7 +117,8 @@ class RaceTest : public CollectionTest {
 };
 
 TEST_F(RaceTest, NoAcknowledgedImageMissesAnythingWhileEightClientsImportAndDeleteIt) {
-  constexpr int kRounds = 30;
+  constexpr int kRounds = 20;
+  AddBystanders();
   Scheduler scheduler({.startup_delay = absl::Milliseconds(1)});
   scheduler.Start([this] { return collector_->Collect(); });
   store_->SetObserver([&](const metadata::Changes& changes) { scheduler.NoteChanges(changes); });
