@@ -47,6 +47,7 @@ void ReadPlugins(TomlTable& plugins, Config* config) {
   });
   plugins.Table("io.containerd.runtime.v2.task", [config](TomlTable& table) {
     table.String("shim", &config->shim);
+    table.Strings("own_runtimes", &config->own_runtimes);
     table.NotSupported("platforms", "this machine's platform is served");
     table.NotSupported("sched_core", "core scheduling is not built");
   });
@@ -112,6 +113,14 @@ std::string Quoted(absl::string_view text) {
     }
   }
   return quoted + "\"";
+}
+
+std::string QuotedList(const std::vector<std::string>& texts) {
+  std::string list = "[";
+  for (const std::string& text : texts) {
+    absl::StrAppend(&list, list.size() > 1 ? ", " : "", Quoted(text));
+  }
+  return list + "]";
 }
 
 }  // namespace
@@ -204,6 +213,7 @@ std::string DumpConfig(const Config& config) {
       "\n\n[plugins.\"io.containerd.metadata.v1.bolt\"]\n  content_sharing_policy = ",
       Quoted(config.content_sharing_policy),
       "\n\n[plugins.\"io.containerd.runtime.v2.task\"]\n  shim = ", Quoted(config.shim),
+      "\n  own_runtimes = ", QuotedList(config.own_runtimes),
       "\n\n[plugins.\"io.containerd.snapshotter.v1.overlayfs\"]\n  root_path = ",
       Quoted(config.overlayfs_root), "\n");
 }

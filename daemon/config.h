@@ -41,6 +41,10 @@ struct Config {
   std::string overlayfs_root;
   // plugins."io.containerd.runtime.v2.task".shim; empty: beside gantryd, else in PATH.
   std::string shim;
+  // The same table's own_runtimes: names of runtimes that gantry's shim serves. Others are
+  // programs.
+  std::vector<std::string> own_runtimes = {"io.containerd.gantry.v1", "io.containerd.runc.v2",
+                                           "io.containerd.runtime.v1.linux"};
   // plugins."io.containerd.gc.v1.scheduler"
   gc::ScheduleOptions gc;
   // plugins."io.containerd.metadata.v1.bolt": "shared" or "isolated".

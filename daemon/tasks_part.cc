@@ -1,5 +1,9 @@
 #include "daemon/tasks_part.h"
 
+#include <unistd.h>
+
+#include <climits>
+
 #include "base/errors.h"
 
 namespace gantry::daemon {
@@ -7,6 +11,12 @@ namespace {
 
 bool IsVerbose(const Config& config) {
   return config.log_level == "debug" || config.log_level == "trace";
+}
+
+std::string OwnProgram() {
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+  return length > 0 ? std::string(path, static_cast<size_t>(length)) : "gantryd";
 }
 
 // The part of a container's record that tasks are made from.
@@ -22,15 +32,20 @@ absl::StatusOr<tasks::ContainerInfo> FindContainer(const containers::Containers&
 
 TasksPart::TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClient& zygote,
                      const containers::Containers& containers)
-    : launcher_(loop, zygote, shared.config.state, shared.config.TtrpcAddress(),
-                IsVerbose(shared.config)),
+    : own_shims_(loop, zygote, shared.config.state, shared.config.TtrpcAddress(),
+                 IsVerbose(shared.config)),
+      other_shims_(loop, {.grpc_address = shared.config.grpc.address,
+                          .ttrpc_address = shared.config.TtrpcAddress(),
+                          .program = OwnProgram(),
+                          .debug = IsVerbose(shared.config)}),
       events_(shared.publisher),
       manager_(loop, shared.disk, launcher_, events_,
                {.state_dir = shared.config.state,
                 .find_container =
                     [&containers](const std::string& ns, const std::string& id) {
                       return FindContainer(containers, ns, id);
-                    }}),
+                    },
+                .runtimes = {.own = shared.config.own_runtimes}}),
       service_(manager_) {}
 
 void TasksPart::Name(GrpcListener::NamedServices* named) {

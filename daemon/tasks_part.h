@@ -6,6 +6,8 @@
 #include "daemon/parts.h"
 #include "runtime/zygote/zygote_client.h"
 #include "services/containers/containers.h"
+#include "services/tasks/binary_launcher.h"
+#include "services/tasks/shim_router.h"
 #include "services/tasks/task_manager.h"
 #include "services/tasks/tasks_service.h"
 #include "services/tasks/zygote_launcher.h"
@@ -25,7 +27,9 @@ class TasksPart {
   [[nodiscard]] tasks::TaskManager& manager() { return manager_; }
 
  private:
-  tasks::ZygoteLauncher launcher_;
+  tasks::ZygoteLauncher own_shims_;
+  tasks::BinaryLauncher other_shims_;
+  tasks::ShimRouter launcher_{own_shims_, other_shims_};
   tasks::TaskEventPublisher events_;
   tasks::TaskManager manager_;
   tasks::TasksService service_;

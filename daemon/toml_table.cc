@@ -72,6 +72,23 @@ void TomlTable::String(absl::string_view key, std::string* value) {
   *value = text->get();
 }
 
+void TomlTable::Strings(absl::string_view key, std::vector<std::string>* values) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  const auto* array = node->as_array();
+  if (array == nullptr) {
+    return Fail(*node, key, absl::StrCat("is ", TypeName(*node), ", must be an array of strings"));
+  }
+  values->clear();
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) {
+      return Fail(element, key, absl::StrCat("holds ", TypeName(element), ", must hold strings"));
+    }
+    values->push_back(text->get());
+  }
+}
+
 void TomlTable::Integer(absl::string_view key, int64_t* value, int64_t least, int64_t most) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;

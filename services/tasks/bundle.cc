@@ -70,10 +70,11 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Bundles::List()
 }
 
 absl::Status WriteAddress(const std::string& bundle, const ShimAddress& address) {
-  const Json json = {{"version", 2},
+  const Json json = {{"version", address.version},
                      {"address", absl::StrCat("unix://", address.socket)},
                      {"protocol", "ttrpc"},
-                     {"pid", address.pid},
+                     {"binary", address.binary},
+                     {"pid", std::max(address.pid, 0)},
                      {"start_time", address.start_time},
                      {"boot_id", address.boot_id}};
   return WriteSmall(File(bundle, "bootstrap.json"), DumpJson(json));
@@ -97,10 +98,12 @@ absl::StatusOr<ShimAddress> ReadAddress(const std::string& bundle) {
   ShimAddress address;
   address.socket = string("address");
   if (address.socket.compare(0, kScheme.size(), kScheme.data(), kScheme.size()) != 0 ||
-      number("pid") == 0) {
+      (number("pid") == 0 && string("binary").empty())) {
     return absl::DataLossError(absl::StrCat(path, ": no address or no pid"));
   }
   address.socket.erase(0, kScheme.size());
+  address.version = number("version") == 3 ? 3 : 2;
+  address.binary = string("binary");
   address.pid = static_cast<pid_t>(number("pid"));
   address.start_time = number("start_time");
   address.boot_id = string("boot_id");

@@ -92,6 +92,8 @@ class Shim {
   virtual void Update(const std::string& id, const Any& resources, DoneStatus done) = 0;
   virtual void Pids(const std::string& id, Done<std::vector<PidInfo>> done) = 0;
   virtual void Stats(const std::string& id, Done<Any> done) = 0;
+  // Answers when the process has exited. The one call without a deadline.
+  virtual void Wait(const std::string& id, const std::string& exec_id, Done<Exit> done) = 0;
   // Ends a shim that has no container left; with `now`, whatever it has.
   virtual void Shutdown(const std::string& id, bool now, DoneStatus done) = 0;
 
@@ -102,32 +104,48 @@ class Shim {
 // What is written down to find a shim again after a restart of the daemon.
 struct ShimAddress {
   std::string socket;
-  pid_t pid = -1;
+  int version = 2;          // of the Task API
+  std::string binary;       // the program that made it; empty for gantry's own
+  pid_t pid = -1;           // 0: a program's shim that did not tell
   uint64_t start_time = 0;  // clock ticks since boot, tells a reused pid
   std::string boot_id;
 };
 
 struct LaunchedShim {
   std::shared_ptr<Shim> shim;
-  UniqueFd pidfd;  // readable when the shim has ended
+  UniqueFd pidfd;  // readable when the shim has ended; empty if its pid is not known
   ShimAddress address;
+  std::shared_ptr<void> log;  // keeps its log being read
 };
 
-// Where shims come from. Both calls block for a short time; thread-safe.
+struct LaunchRequest {
+  std::string ns;
+  std::string id;
+  std::string bundle;
+  std::string binary;  // the program to start; empty: gantry's own shim
+  Any options;
+};
+
+// Where shims come from. The calls block for a short time; thread-safe.
 class ShimLauncher {
  public:
   virtual ~ShimLauncher() = default;
 
   // Starts a shim for the bundle, writes its address into the bundle and connects. On an error
   // nothing of it is left: no process, no socket.
-  virtual absl::StatusOr<LaunchedShim> Launch(const std::string& ns, const std::string& id,
-                                              const std::string& bundle) = 0;
+  virtual absl::StatusOr<LaunchedShim> Launch(const LaunchRequest& request) = 0;
   // Connects to a shim of an earlier life of the daemon. Errors: NotFound if it does not live any
-  // more, in which case its socket is removed.
+  // more.
   virtual absl::StatusOr<LaunchedShim> Reconnect(const std::string& ns, const std::string& id,
                                                  const std::string& bundle) = 0;
-  // Removes what the shim's end leaves behind, its socket. Absent is OK.
-  virtual void Forget(const std::string& ns, const std::string& id) = 0;
+  // Removes what the end of a shim that deleted its container leaves behind, its socket. Absent is
+  // OK. Before the bundle is removed.
+  virtual void Forget(const std::string& ns, const std::string& id, const std::string& bundle) = 0;
+  // The same for a shim that died with its container, which is cleaned up as far as the shim's kind
+  // needs more than its cgroup to be. Gives the exit that is then the container's. Errors: it is
+  // not known.
+  virtual absl::StatusOr<Exit> CleanUp(const std::string& ns, const std::string& id,
+                                       const std::string& bundle) = 0;
 };
 
 }  // namespace gantry::tasks

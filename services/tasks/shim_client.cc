@@ -82,8 +82,8 @@ void ShimClient::Call(absl::string_view method, const google::protobuf::MessageL
   ttrpc::CallOptions options;
   options.timeout = timeout;
   options.metadata = {{"containerd-namespace-ttrpc", ns_}};
-  client_->CallMethod("containerd.task.v2.Task", method, request.SerializeAsString(),
-                      std::move(options), std::move(done));
+  client_->CallMethod(service_, method, request.SerializeAsString(), std::move(options),
+                      std::move(done));
 }
 
 void ShimClient::CallForStatus(absl::string_view method,
@@ -191,6 +191,22 @@ void ShimClient::Stats(const std::string& id, Done<Any> done) {
        Parsing<api::StatsResponse, Any>(
            "Stats", std::move(done),
            [](const api::StatsResponse& response) { return rpc::ToAny(response.stats()); }));
+}
+
+void ShimClient::Wait(const std::string& id, const std::string& exec_id, Done<Exit> done) {
+  const auto to_exit = [](const api::WaitResponse& response) {
+    return Exit{0, response.exit_status(), rpc::ToTime(response.exited_at())};
+  };
+  Call("Wait", ProcessRequest<api::WaitRequest>(id, exec_id), absl::InfiniteDuration(),
+       Parsing<api::WaitResponse, Exit>("Wait", std::move(done), to_exit));
+}
+
+void ShimClient::Connect(const std::string& id, Done<uint32_t> done) {
+  api::ConnectRequest message;
+  message.set_id(id);
+  const auto to_pid = [](const api::ConnectResponse& response) { return response.shim_pid(); };
+  Call("Connect", message, kCallTimeout,
+       Parsing<api::ConnectResponse, uint32_t>("Connect", std::move(done), to_pid));
 }
 
 void ShimClient::Shutdown(const std::string& id, bool now, DoneStatus done) {

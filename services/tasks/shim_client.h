@@ -16,13 +16,15 @@ class MessageLite;
 
 namespace gantry::tasks {
 
-// A shim over ttrpc: containerd.task.v2.Task. Every call has a deadline by construction, so that a
-// shim that hangs costs its callers a bounded time.
+// A shim over ttrpc: containerd.task.v2.Task or v3, whose messages are the same. Every call but
+// Wait has a deadline by construction, so that a shim that hangs costs its callers a bounded time.
 class ShimClient final : public Shim {
  public:
   // `ns` travels with each call, as containerd's shims expect.
-  ShimClient(std::shared_ptr<ttrpc::Client> client, std::string ns)
-      : client_(std::move(client)), ns_(std::move(ns)) {}
+  ShimClient(std::shared_ptr<ttrpc::Client> client, std::string ns, int version = 2)
+      : client_(std::move(client)),
+        ns_(std::move(ns)),
+        service_(version == 3 ? "containerd.task.v3.Task" : "containerd.task.v2.Task") {}
 
   void Create(const CreateRequest& request, Done<uint32_t> done) override;
   void Start(const std::string& id, const std::string& exec_id, Done<uint32_t> done) override;
@@ -40,8 +42,11 @@ class ShimClient final : public Shim {
   void Update(const std::string& id, const Any& resources, DoneStatus done) override;
   void Pids(const std::string& id, Done<std::vector<PidInfo>> done) override;
   void Stats(const std::string& id, Done<Any> done) override;
+  void Wait(const std::string& id, const std::string& exec_id, Done<Exit> done) override;
   void Shutdown(const std::string& id, bool now, DoneStatus done) override;
   void OnClose(std::function<void()> callback) override;
+  // Asks for the shim's own pid.
+  void Connect(const std::string& id, Done<uint32_t> done);
 
  private:
   void Call(absl::string_view method, const google::protobuf::MessageLite& request,
@@ -51,6 +56,7 @@ class ShimClient final : public Shim {
 
   const std::shared_ptr<ttrpc::Client> client_;
   const std::string ns_;
+  const char* const service_;
 };
 
 }  // namespace gantry::tasks

@@ -34,7 +34,9 @@ void TaskManager::Start(const std::string& ns, const std::string& id, const std:
                             }
                           }
                         }
+                        const bool started = pid.ok();
                         done(std::move(pid));
+                        if (started && !exec_id.empty()) core->WaitInShim(task, exec_id);
                       });
 }
 

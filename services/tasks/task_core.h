@@ -47,6 +47,8 @@ struct Task {
 
   std::shared_ptr<Shim> shim;
   UniqueFd shim_pidfd;
+  ShimAddress address;
+  std::shared_ptr<void> shim_log;
   UniqueFd init_pidfd;
   Process init;
   std::map<std::string, Process> execs;
@@ -82,12 +84,22 @@ struct TaskManager::Core : std::enable_shared_from_this<TaskManager::Core> {
   void TakeAnnouncement(const Task& task, Process& process, std::vector<ProcessExit>* events);
   static ProcessExit EventOf(const Task& task, const Process& process);
 
+  // Takes a shim for its task. Takes the lock.
+  void TakeShim(Task& task, LaunchedShim launched);
+  // Whether the shim has other tasks, so that it is not ours to kill. Lock held.
+  [[nodiscard]] bool IsShared(const Task& task) const;
+
   // task_create.cc
   void Create(const std::string& ns, const CreateTask& request, const Done<uint32_t>& done);
   absl::StatusOr<TaskPtr> Reserve(const std::string& ns, const CreateTask& request);
   void Created(const TaskPtr& task, uint32_t pid, const Done<uint32_t>& done);
   // Undoes a Create. `shim_failed`: the shim did not answer, so it did not clean up itself.
   void Undo(const TaskPtr& task, bool shim_failed);
+
+  // Asks the shim of a program for the exit, in case that it does not forward events.
+  void WaitInShim(const TaskPtr& task, const std::string& exec_id);
+  void ExitedUnheard(const TaskPtr& task, const std::string& exec_id,
+                     const gantry::tasks::Exit& exit);
 
   // task_death.cc
   // Watches the shim's pidfd and connection until it has ended.
@@ -100,6 +112,8 @@ struct TaskManager::Core : std::enable_shared_from_this<TaskManager::Core> {
   void KillShim(const TaskPtr& task);
   // Kills the shim and waits a bounded time for its end. Blocks.
   void KillShimAndWait(const TaskPtr& task);
+  // Of a shim that serves other tasks: closes this task's connection.
+  void LetGoIfShared(const TaskPtr& task);
   // Asks the shim to end, and kills it if it does not.
   void Retire(const TaskPtr& task);
 

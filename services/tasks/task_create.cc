@@ -9,19 +9,6 @@
 namespace gantry::tasks {
 namespace {
 
-// Names that clients have hard-wired, all served by our own shim.
-constexpr absl::string_view kRuntimes[] = {"io.containerd.gantry.v1", "io.containerd.runc.v2",
-                                           "io.containerd.runtime.v1.linux"};
-
-absl::Status CheckRuntime(absl::string_view name) {
-  for (const absl::string_view known : kRuntimes) {
-    if (name == known) return absl::OkStatus();
-  }
-  return absl::UnimplementedError(absl::StrCat("runtime \"", name, "\" is not supported: only ",
-                                               kRuntimes[0], ", ", kRuntimes[1], " and ",
-                                               kRuntimes[2], " are"));
-}
-
 absl::Status CreateError(const absl::Status& status) {
   return Annotate(status, "failed to create shim task");
 }
@@ -42,7 +29,10 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   if (!container.ok()) return done(container.status());
   const std::string& runtime =
       request.runtime_path.empty() ? container->runtime_name : request.runtime_path;
-  if (absl::Status known = CheckRuntime(runtime); !known.ok()) return done(known);
+  const Any& runtime_options =
+      request.options.type_url.empty() ? container->runtime_options : request.options;
+  absl::StatusOr<std::string> binary = options.runtimes.Resolve(runtime, runtime_options);
+  if (!binary.ok()) return done(CreateError(binary.status()));
   absl::StatusOr<std::string> cgroups_path = CgroupsPathOf(container->spec.value);
   if (!cgroups_path.ok()) return done(CreateError(cgroups_path.status()));
 
@@ -53,13 +43,10 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
 
   absl::Status prepared = bundles.Create(ns, request.id, container->spec.value).status();
   if (prepared.ok()) {
-    absl::StatusOr<LaunchedShim> launched = launcher.Launch(ns, request.id, task->bundle);
+    absl::StatusOr<LaunchedShim> launched =
+        launcher.Launch({ns, request.id, task->bundle, *binary, runtime_options});
     prepared = launched.status();
-    if (launched.ok()) {
-      const std::lock_guard lock(mutex);
-      task->shim = std::move(launched->shim);
-      task->shim_pidfd = std::move(launched->pidfd);
-    }
+    if (launched.ok()) TakeShim(*task, *std::move(launched));
   }
   if (!prepared.ok()) {
     Undo(task, false);
@@ -72,7 +59,7 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   create.bundle = task->bundle;
   create.rootfs = request.rootfs;
   create.io = request.io;
-  create.options = request.options.type_url.empty() ? container->runtime_options : request.options;
+  create.options = runtime_options;
   task->shim->Create(create, [core = shared_from_this(), task, done](absl::StatusOr<uint32_t> pid) {
     if (pid.ok()) return core->Created(task, *pid, done);
     // The rest touches the disk, which the loop's thread must not wait for.
@@ -113,6 +100,7 @@ void TaskManager::Core::Created(const TaskPtr& task, uint32_t pid, const Done<ui
   }
   if (gone) Bury(task, [] {});
   done(pid);
+  WaitInShim(task, "");
 }
 
 void TaskManager::Core::Undo(const TaskPtr& task, bool shim_failed) {
@@ -124,7 +112,11 @@ void TaskManager::Core::Undo(const TaskPtr& task, bool shim_failed) {
   // A shim that answered has cleaned up itself; and if it refused because the cgroup is another
   // container's, that one must live.
   if (shim_failed && !task->cgroups_path.empty()) options.clean_cgroup(task->cgroups_path);
-  launcher.Forget(task->ns, task->id);
+  if (shim_failed) {
+    launcher.CleanUp(task->ns, task->id, task->bundle).status().IgnoreError();
+  } else {
+    launcher.Forget(task->ns, task->id, task->bundle);
+  }
   if (absl::Status removed = bundles.Remove(task->ns, task->id); !removed.ok()) {
     LogWarn(
         "remove the bundle of a failed task",

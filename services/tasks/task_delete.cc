@@ -97,7 +97,7 @@ void TaskManager::Core::DeleteInShim(const Target& target, const Done<gantry::ta
 void TaskManager::Core::FinishDelete(const TaskPtr& task, const gantry::tasks::Exit& exit,
                                      bool shim_lives, const Done<gantry::tasks::Exit>& done) {
   if (shim_lives) Retire(task);
-  launcher.Forget(task->ns, task->id);
+  launcher.Forget(task->ns, task->id, task->bundle);
   if (absl::Status removed = bundles.Remove(task->ns, task->id); !removed.ok()) {
     LogWarn(
         "remove the bundle of a deleted task",

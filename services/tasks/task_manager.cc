@@ -94,6 +94,22 @@ void TaskManager::Core::TakeAnnouncement(const Task& task, Process& process,
   announced_order.pop_front();
 }
 
+void TaskManager::Core::TakeShim(Task& task, LaunchedShim launched) {
+  const std::lock_guard lock(mutex);
+  task.shim = std::move(launched.shim);
+  task.shim_pidfd = std::move(launched.pidfd);
+  task.address = std::move(launched.address);
+  task.shim_log = std::move(launched.log);
+}
+
+bool TaskManager::Core::IsShared(const Task& task) const {
+  if (task.address.binary.empty()) return false;
+  for (const auto& [key, other] : tasks) {
+    if (other.get() != &task && other->address.socket == task.address.socket) return true;
+  }
+  return false;
+}
+
 TaskManager::TaskManager(EventLoop& loop, Executor& executor, ShimLauncher& launcher,
                          TaskEventSink& sink, TaskManagerOptions options) {
   if (!options.clean_cgroup) options.clean_cgroup = CleanCgroup;

@@ -12,6 +12,7 @@
 #include "base/any.h"
 #include "base/event_loop.h"
 #include "base/executor.h"
+#include "services/tasks/runtime_names.h"
 #include "services/tasks/shim.h"
 
 namespace gantry::tasks {
@@ -46,6 +47,7 @@ struct TaskManagerOptions {
   // Errors: NotFound if the namespace has no such container. May block.
   std::function<absl::StatusOr<ContainerInfo>(const std::string& ns, const std::string& id)>
       find_container;
+  RuntimeNames runtimes;
   // Kills what is left in a dead shim's cgroup and removes it. May block. The default does it by
   // runtime::Cgroup.
   std::function<void(const std::string& cgroups_path)> clean_cgroup;
@@ -95,7 +97,7 @@ class TaskManager {
   absl::Status Restore();
 
   // Gives the pid of the init, which waits for Start. Errors: NotFound without such a container;
-  // AlreadyExists; Unimplemented for a runtime that is not ours; "failed to create shim task: ..."
+  // AlreadyExists; those of RuntimeNames::Resolve; "failed to create shim task: ..."
   // with the shim's code, after which nothing is left.
   void Create(const std::string& ns, CreateTask request, Done<uint32_t> done);
   void Start(const std::string& ns, const std::string& id, const std::string& exec_id,

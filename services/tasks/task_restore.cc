@@ -88,11 +88,7 @@ void TaskManager::Core::RestoreOne(const TaskPtr& task, const std::function<void
     CleanUpDead(task, pid != 0);
     return done();
   }
-  {
-    const std::lock_guard lock(mutex);
-    task->shim = std::move(shim->shim);
-    task->shim_pidfd = std::move(shim->pidfd);
-  }
+  TakeShim(*task, *std::move(shim));
   Watch(task);
   task->shim->State(
       task->id, "",
@@ -173,6 +169,7 @@ void TaskManager::Core::Restored(const TaskPtr& task, const std::function<void()
   }
   if (gone) Bury(task, [] {});
   done();
+  WaitInShim(task, "");
 }
 
 void TaskManager::Core::CleanUpDead(const TaskPtr& task, bool announce) {
@@ -182,7 +179,7 @@ void TaskManager::Core::CleanUpDead(const TaskPtr& task, bool announce) {
   }
   KillShimAndWait(task);
   if (!task->cgroups_path.empty()) options.clean_cgroup(task->cgroups_path);
-  launcher.Forget(task->ns, task->id);
+  launcher.CleanUp(task->ns, task->id, task->bundle).status().IgnoreError();
   if (absl::Status removed = bundles.Remove(task->ns, task->id); !removed.ok()) {
     LogWarn(
         "remove the bundle of a dead task",

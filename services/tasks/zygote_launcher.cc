@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "services/tasks/shim_client.h"
@@ -44,8 +45,8 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<LaunchedShim> ZygoteLauncher::Launch(const std::string& ns, const std::string& id,
-                                                    const std::string& bundle) {
+absl::StatusOr<LaunchedShim> ZygoteLauncher::Launch(const LaunchRequest& request) {
+  const auto& [ns, id, bundle, binary, options] = request;
   LaunchedShim launched;
   launched.address.socket = bundles_.SocketPath(ns, id);
   GANTRY_ASSIGN_OR_RETURN(launched.address.boot_id, BootId());
@@ -74,7 +75,7 @@ absl::StatusOr<LaunchedShim> ZygoteLauncher::Launch(const std::string& ns, const
   if (launched.pidfd.valid()) {
     ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
   }
-  Forget(ns, id);
+  Forget(ns, id, bundle);
   return status;
 }
 
@@ -90,13 +91,13 @@ absl::StatusOr<LaunchedShim> ZygoteLauncher::Reconnect(const std::string& ns, co
       const auto shim = std::make_shared<ShimClient>(*client, ns);
       shim->Shutdown(id, true, [shim](const absl::Status&) {});
     }
-    Forget(ns, id);
+    Forget(ns, id, bundle);
   }
   GANTRY_RETURN_IF_ERROR(Annotate(address.status(), "find shim"));
   found.address = *std::move(address);
   GANTRY_ASSIGN_OR_RETURN(const std::string boot_id, BootId());
   const auto dead = [&](absl::string_view why) {
-    Forget(ns, id);
+    Forget(ns, id, bundle);
     return absl::NotFoundError(absl::StrCat("shim ", found.address.pid, " ", why));
   };
   if (found.address.boot_id != boot_id) return dead("was of an earlier boot");
@@ -118,8 +119,14 @@ absl::StatusOr<LaunchedShim> ZygoteLauncher::Reconnect(const std::string& ns, co
   return found;
 }
 
-void ZygoteLauncher::Forget(const std::string& ns, const std::string& id) {
+void ZygoteLauncher::Forget(const std::string& ns, const std::string& id, const std::string&) {
   ::unlink(bundles_.SocketPath(ns, id).c_str());
+}
+
+absl::StatusOr<Exit> ZygoteLauncher::CleanUp(const std::string& ns, const std::string& id,
+                                             const std::string& bundle) {
+  Forget(ns, id, bundle);
+  return Exit{ReadInitPid(bundle), 128 + SIGKILL, absl::Now()};
 }
 
 }  // namespace gantry::tasks

@@ -23,11 +23,12 @@ class ZygoteLauncher final : public ShimLauncher {
         ttrpc_address_(std::move(ttrpc_address)),
         debug_(debug) {}
 
-  absl::StatusOr<LaunchedShim> Launch(const std::string& ns, const std::string& id,
-                                      const std::string& bundle) override;
+  absl::StatusOr<LaunchedShim> Launch(const LaunchRequest& request) override;
   absl::StatusOr<LaunchedShim> Reconnect(const std::string& ns, const std::string& id,
                                          const std::string& bundle) override;
-  void Forget(const std::string& ns, const std::string& id) override;
+  void Forget(const std::string& ns, const std::string& id, const std::string& bundle) override;
+  absl::StatusOr<Exit> CleanUp(const std::string& ns, const std::string& id,
+                               const std::string& bundle) override;
 
  private:
   EventLoop& loop_;

@@ -12,7 +12,9 @@ namespace {
 
 TEST(BundleTest, AnAddressComesBackAsItWasWritten) {
   const TempDir dir = *TempDir::Create("gantry-bundle-");
-  ASSERT_TRUE(WriteAddress(dir.path(), {"/run/s/1", 42, 99, "boot"}).ok());
+  ASSERT_TRUE(WriteAddress(dir.path(),
+                           {.socket = "/run/s/1", .pid = 42, .start_time = 99, .boot_id = "boot"})
+                  .ok());
   const absl::StatusOr<ShimAddress> address = ReadAddress(dir.path());
   ASSERT_TRUE(address.ok()) << address.status();
   EXPECT_EQ(address->socket, "/run/s/1");

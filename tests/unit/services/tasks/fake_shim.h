@@ -88,6 +88,7 @@ class FakeShim final : public Shim {
   void Stats(const std::string&, Done<Any> done) override {
     Answer("Stats", on_stats(), std::move(done));
   }
+  void Wait(const std::string&, const std::string&, Done<Exit>) override {}
   void Shutdown(const std::string&, bool, DoneStatus done) override {
     Answer("Shutdown", absl::OkStatus(), std::move(done));
   }
@@ -148,8 +149,8 @@ class FakeLauncher final : public ShimLauncher {
   // Living shims that a restarted daemon finds, by id.
   std::map<std::string, std::shared_ptr<FakeShim>> living;
 
-  absl::StatusOr<LaunchedShim> Launch(const std::string&, const std::string&,
-                                      const std::string&) override {
+  absl::StatusOr<LaunchedShim> Launch(const LaunchRequest& request) override {
+    requested = request;
     if (!launch_status.ok()) return launch_status;
     auto shim = std::make_shared<FakeShim>(loop_);
     prepare(*shim);
@@ -161,7 +162,13 @@ class FakeLauncher final : public ShimLauncher {
     if (found == living.end()) return absl::NotFoundError("shim has ended");
     return WithProcess(found->second);
   }
-  void Forget(const std::string&, const std::string&) override {}
+  void Forget(const std::string&, const std::string&, const std::string&) override {}
+  absl::StatusOr<Exit> CleanUp(const std::string&, const std::string&,
+                               const std::string&) override {
+    return absl::NotFoundError("no exit is known");
+  }
+
+  LaunchRequest requested;
 
   std::shared_ptr<FakeShim> last() const {
     const std::lock_guard lock(mutex_);

@@ -73,10 +73,10 @@ TEST_F(TaskManagerTest, BadCreatesAreRefusedWithTheirReasonAndChangeNothing) {
   EXPECT_TRUE(absl::IsInvalidArgument(Create("../x").status()));
   EXPECT_EQ(Create("unknown").status().message(),
             "container \"unknown\" in namespace \"ns\": not found");
-  container_.runtime_name = "io.containerd.kata.v2";
+  container_.runtime_name = "io.containerd.no-such.v2";
   const absl::Status runtime = Create("c").status();
-  EXPECT_TRUE(absl::IsUnimplemented(runtime));
-  EXPECT_THAT(std::string(runtime.message()), testing::HasSubstr("io.containerd.kata.v2"));
+  EXPECT_TRUE(absl::IsNotFound(runtime));
+  EXPECT_THAT(std::string(runtime.message()), testing::HasSubstr("\"containerd-shim-no-such-v2\""));
   container_.runtime_name = "io.containerd.gantry.v1";
   container_.spec.value = "no json";
   EXPECT_TRUE(absl::IsInvalidArgument(Create("c").status()));

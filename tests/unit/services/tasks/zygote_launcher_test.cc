@@ -44,7 +44,7 @@ class ZygoteLauncherTest : public testing::Test {
     return ::poll(&ended, 1, 10000) == 1;
   }
   absl::Status Launch() {
-    absl::StatusOr<LaunchedShim> shim = launcher_.Launch("ns", "c", bundle_);
+    absl::StatusOr<LaunchedShim> shim = launcher_.Launch({"ns", "c", bundle_, "", {}});
     if (shim.ok()) shim_ = *std::move(shim);
     return shim.status();
   }
@@ -116,7 +116,7 @@ TEST_F(ZygoteLauncherTest, AShimThatWasForkedAndNeverWrittenDownIsEnded) {
 TEST_F(ZygoteLauncherTest, AStateDirectoryThatIsTooLongForASocketIsRefusedByItsPath) {
   const std::string deep = state_.path() + "/" + std::string(100, 'd');
   ZygoteLauncher launcher(*loop_, *zygote_, deep, deep + "/ttrpc", false);
-  const absl::Status refused = launcher.Launch("ns", "c", bundle_).status();
+  const absl::Status refused = launcher.Launch({"ns", "c", bundle_, "", {}}).status();
   EXPECT_TRUE(absl::IsInvalidArgument(refused));
   EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(deep));
 }
