@@ -76,12 +76,20 @@ void ReadTop(TomlTable& top, Config* config) {
     table.NotSupported("grpc_histogram", "there are no metrics yet");
   });
   top.Table("plugins", [config](TomlTable& table) { ReadPlugins(table, config); });
+  top.Tables("proxy_plugins", [config](const std::string& name, TomlTable& table) {
+    ProxyPlugin& plugin = config->proxy_plugins.emplace_back();
+    plugin.name = name;
+    table.String("type", &plugin.type);
+    table.String("address", &plugin.address);
+    table.String("platform", &plugin.platform);
+    table.StringMap("exports", &plugin.exports);
+    table.Strings("capabilities", &plugin.capabilities);
+  });
   top.NotSupported("disabled_plugins", "every part of gantryd is always there");
   top.NotSupported("required_plugins", "every part of gantryd is always there");
   top.NotSupported("imports", "imported files are not read");
   top.NotSupported("temp", "temporary files are made below root");
   top.NotSupported("plugin_dir", "gantry has no loadable plugins");
-  top.NotSupported("proxy_plugins", "proxy plugins are not built");
   top.NotSupported("timeouts", "time-outs are gantry's own");
   top.NotSupported("stream_processors", "stream processors are not built");
   top.NotSupported("cgroup", "gantryd stays in the cgroup it was started in");
@@ -121,6 +129,19 @@ std::string QuotedList(const std::vector<std::string>& texts) {
     absl::StrAppend(&list, list.size() > 1 ? ", " : "", Quoted(text));
   }
   return list + "]";
+}
+
+std::string Dump(const ProxyPlugin& plugin) {
+  std::string text = absl::StrCat(
+      "\n[proxy_plugins.", Quoted(plugin.name), "]\n  type = ", Quoted(plugin.type),
+      "\n  address = ", Quoted(plugin.address), "\n  platform = ", Quoted(plugin.platform),
+      "\n  capabilities = ", QuotedList(plugin.capabilities), "\n");
+  if (plugin.exports.empty()) return text;
+  absl::StrAppend(&text, "\n  [proxy_plugins.", Quoted(plugin.name), ".exports]\n");
+  for (const auto& [key, value] : plugin.exports) {
+    absl::StrAppend(&text, "    ", Quoted(key), " = ", Quoted(value), "\n");
+  }
+  return text;
 }
 
 }  // namespace
@@ -177,6 +198,7 @@ absl::Status ValidateConfig(const Config& config) {
   }
   GANTRY_RETURN_IF_ERROR(ValidateSocketPath("grpc.address", config.grpc.address));
   GANTRY_RETURN_IF_ERROR(ValidateSocketPath("ttrpc.address", config.TtrpcAddress()));
+  GANTRY_RETURN_IF_ERROR(ValidateProxyPlugins(config.proxy_plugins));
   LogLevel level;
   if (!ParseLogLevel(config.log_level, &level)) {
     return absl::InvalidArgumentError(
@@ -191,7 +213,7 @@ absl::Status ValidateConfig(const Config& config) {
 }
 
 std::string DumpConfig(const Config& config) {
-  return absl::StrCat(
+  std::string dump = absl::StrCat(
       "version = ", config.version, "\nroot = ", Quoted(config.root),
       "\nstate = ", Quoted(config.state), "\noom_score = ", config.oom_score,
       "\n\n[grpc]\n  address = ", Quoted(config.grpc.address), "\n  uid = ", config.grpc.uid,
@@ -216,6 +238,8 @@ std::string DumpConfig(const Config& config) {
       "\n  own_runtimes = ", QuotedList(config.own_runtimes),
       "\n\n[plugins.\"io.containerd.snapshotter.v1.overlayfs\"]\n  root_path = ",
       Quoted(config.overlayfs_root), "\n");
+  for (const ProxyPlugin& plugin : config.proxy_plugins) dump += Dump(plugin);
+  return dump;
 }
 
 }  // namespace gantry::daemon

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "daemon/proxy_plugin.h"
 #include "daemon/service_set.h"
 #include "services/gc/schedule_options.h"
 
@@ -49,6 +50,7 @@ struct Config {
   gc::ScheduleOptions gc;
   // plugins."io.containerd.metadata.v1.bolt": "shared" or "isolated".
   std::string content_sharing_policy = "shared";
+  std::vector<ProxyPlugin> proxy_plugins;
   // Of the command line only (--services).
   ServiceSet services;
 

@@ -7,7 +7,10 @@ namespace {
 
 // Who serves less does not know what refers to what: a containerd that has gantry for its content
 // decides itself what it deletes there.
-bool KnowsAllReferences(const ServiceSet& served) {
+bool KnowsAllReferences(const Config& config) {
+  const ServiceSet& served = config.services;
+  // Labels of content refer to content and snapshots.
+  if (FindProxy(config.proxy_plugins, ProxyType::kContent) != nullptr) return false;
   return served.Has(Service::kContainers) && served.Has(Service::kContent) &&
          served.Has(Service::kImages) && served.Has(Service::kLeases) &&
          served.Has(Service::kSnapshots);
@@ -23,7 +26,7 @@ GcPart::~GcPart() { Stop(); }
 void GcPart::Start(std::vector<gc::Collectible*> kinds) {
   collector_ = std::make_unique<gc::Collector>(
       store_, std::move(kinds),
-      KnowsAllReferences(config_.services) ? gc::Scope::kRecords : gc::Scope::kFilesOfDeleted,
+      KnowsAllReferences(config_) ? gc::Scope::kRecords : gc::Scope::kFilesOfDeleted,
       [this](const std::vector<gc::Node>& removed) { gc::PublishRemovals(removed, publisher_); });
   store_.SetObserver([this](const metadata::Changes& changes) { scheduler_.NoteChanges(changes); });
   scheduler_.Start([this] { return collector_->Collect(); });

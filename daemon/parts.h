@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 #include "services/gc/gc.h"
 #include "services/metadata/store.h"
+#include "services/rpc/context.h"
 #include "services/rpc/event_publisher.h"
 
 namespace gantry::daemon {
@@ -19,6 +20,11 @@ struct Shared {
   Executor& disk;
   // For the unpacking of layers, which takes seconds and must not keep short calls waiting.
   Executor& layers;
+
+  // A daemon without namespaces of its own is the store of one that has them.
+  [[nodiscard]] rpc::Caller Callers() const {
+    return config.services.Has(Service::kNamespaces) ? rpc::Caller::kClient : rpc::Caller::kDaemon;
+  }
 };
 
 }  // namespace gantry::daemon

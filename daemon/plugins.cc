@@ -1,17 +1,45 @@
 #include "daemon/plugins.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace gantry::daemon {
 namespace {
 
 using introspection::PluginRegistry;
 
+// Whether its other process is there is found out when it is called.
+void AddProxy(const ProxyPlugin& proxy, PluginRegistry* registry) {
+  introspection::Plugin plugin = {
+      .id = proxy.name, .exports = proxy.exports, .capabilities = proxy.capabilities};
+  plugin.exports["address"] = proxy.address;
+  introspection::Platform platform = introspection::HostPlatform();
+  if (!proxy.platform.empty()) {
+    const std::vector<std::string> words = absl::StrSplit(proxy.platform, '/');
+    platform = {.os = words[0], .architecture = words[1]};
+  }
+  switch (proxy.Type()) {
+    case ProxyType::kContent:
+      plugin.type = "io.containerd.content.v1";
+      break;
+    case ProxyType::kSnapshot:
+      plugin.type = "io.containerd.snapshotter.v1";
+      plugin.platforms = {platform};
+      break;
+    case ProxyType::kDiff:
+      plugin.type = "io.containerd.differ.v1";
+      plugin.platforms = {platform};
+      break;
+  }
+  registry->Add(std::move(plugin));
+}
+
 // What the services are made of.
 void AddParts(const PluginPaths& paths, const Config& config, PluginRegistry* registry) {
   const ServiceSet& served = config.services;
+  const std::vector<ProxyPlugin>& proxies = config.proxy_plugins;
   const std::vector<introspection::Platform> here = {introspection::HostPlatform()};
-  if (served.Has(Service::kContent)) {
+  if (served.Has(Service::kContent) && FindProxy(proxies, ProxyType::kContent) == nullptr) {
     registry->Add(
         {.type = "io.containerd.content.v1", .id = "content", .exports = {{"root", paths.root}}});
   }
@@ -26,7 +54,7 @@ void AddParts(const PluginPaths& paths, const Config& config, PluginRegistry* re
                  .id = "bolt",
                  .requires_types = {"io.containerd.content.v1", "io.containerd.snapshotter.v1"},
                  .exports = {{"policy", config.content_sharing_policy}}});
-  if (served.Has(Service::kDiff)) {
+  if (served.Has(Service::kDiff) && FindProxy(proxies, ProxyType::kDiff) == nullptr) {
     registry->Add({.type = "io.containerd.differ.v1",
                    .id = "walking",
                    .requires_types = {"io.containerd.metadata.v1"},
@@ -95,6 +123,7 @@ void AddServices(const ServiceSet& served, PluginRegistry* registry) {
 
 PluginRegistry DescribePlugins(const PluginPaths& paths, const Config& config) {
   PluginRegistry registry;
+  for (const ProxyPlugin& proxy : config.proxy_plugins) AddProxy(proxy, &registry);
   AddParts(paths, config, &registry);
   AddServices(config.services, &registry);
   return registry;

@@ -12,10 +12,12 @@
 #include "daemon/unbuilt_services.h"
 #include "daemon/version.h"
 #include "services/diff/diff_service.h"
+#include "services/diff/forwarded_diff_service.h"
 #include "services/events/bus_publisher.h"
 #include "services/events/envelope_convert.h"
 #include "services/events/events_service.h"
 #include "services/introspection/introspection_service.h"
+#include "services/rpc/remote.h"
 #include "services/version/version_service.h"
 
 namespace gantry::daemon {
@@ -38,7 +40,7 @@ struct Services::Parts {
   RecordServices records{shared};
   std::unique_ptr<ContentPart> content;
   std::unique_ptr<SnapshotsPart> snapshots;
-  std::unique_ptr<diff::DiffService> diff;
+  std::unique_ptr<grpc::Service> diff;
   std::unique_ptr<TasksPart> tasks;
   events::EventsService events{bus, shared.disk};
   version::VersionService version{kVersion, kRevision};
@@ -48,25 +50,18 @@ struct Services::Parts {
   GrpcListener::NamedServices named;
 
   absl::Status Open(EventLoop& loop, runtime::ZygoteClient* zygote);
+  absl::Status OpenDiff();
   absl::Status OpenIntrospection();
   void Name();
 };
 
 absl::Status Services::Parts::Open(EventLoop& loop, runtime::ZygoteClient* zygote) {
   const ServiceSet& served = config.services;
-  if (served.Has(Service::kContent)) {
-    GANTRY_ASSIGN_OR_RETURN(content, ContentPart::Open(shared));
-  }
+  GANTRY_ASSIGN_OR_RETURN(content, ContentPart::Open(shared));
   if (served.Has(Service::kSnapshots)) {
     GANTRY_ASSIGN_OR_RETURN(snapshots, SnapshotsPart::Open(shared));
   }
-  if (served.Has(Service::kDiff)) {
-    if (content == nullptr) {
-      return absl::InvalidArgumentError(
-          "services: diff reads and makes content: it cannot be served without content");
-    }
-    diff = std::make_unique<diff::DiffService>(content->provider(), shared.layers);
-  }
+  if (served.Has(Service::kDiff)) GANTRY_RETURN_IF_ERROR(OpenDiff());
   if (served.Has(Service::kTasks)) {
     tasks = std::make_unique<TasksPart>(shared, loop, *zygote, records.containers());
   }
@@ -76,6 +71,21 @@ absl::Status Services::Parts::Open(EventLoop& loop, runtime::ZygoteClient* zygot
   if (content != nullptr) content->AddCollectibles(&kinds);
   if (snapshots != nullptr) snapshots->AddCollectibles(&kinds);
   gc.Start(std::move(kinds));
+  return absl::OkStatus();
+}
+
+absl::Status Services::Parts::OpenDiff() {
+  const ProxyPlugin* const proxy = FindProxy(config.proxy_plugins, ProxyType::kDiff);
+  if (proxy != nullptr) {
+    diff = std::make_unique<diff::ForwardedDiffService>(rpc::DialUnix(proxy->SocketPath()));
+    return absl::OkStatus();
+  }
+  if (content == nullptr) {
+    return absl::InvalidArgumentError(
+        "services: diff reads and makes content: it cannot be served without content, or a proxy "
+        "plugin of type content");
+  }
+  diff = std::make_unique<diff::DiffService>(content->provider(), shared.layers);
   return absl::OkStatus();
 }
 
@@ -93,7 +103,7 @@ absl::Status Services::Parts::OpenIntrospection() {
 void Services::Parts::Name() {
   namespace pb = containerd::services;
   records.Name(config.services, &named);
-  if (content != nullptr) content->Name(&named);
+  if (config.services.Has(Service::kContent)) content->Name(&named);
   if (snapshots != nullptr) snapshots->Name(&named);
   if (diff != nullptr) named.emplace_back(pb::diff::v1::Diff::service_full_name(), diff.get());
   if (tasks != nullptr) tasks->Name(&named);
@@ -135,6 +145,8 @@ void Services::EndStreams() {
   // Who waits for a collection is answered, and starts none any more.
   parts_->gc.Stop();
   parts_->bus.Close();
+  if (parts_->content != nullptr) parts_->content->CancelCalls();
+  if (parts_->snapshots != nullptr) parts_->snapshots->CancelCalls();
 }
 
 }  // namespace gantry::daemon

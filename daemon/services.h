@@ -39,7 +39,8 @@ class Services {
   // One event that a shim sends over ttrpc; on the loop's thread, in a daemon that serves tasks.
   absl::Status ForwardShimEvent(absl::string_view payload);
 
-  // Ends event streams, so that a server that drains need not wait for them.
+  // Ends event streams and calls to other processes, so that a server that drains need not wait for
+  // them.
   void EndStreams();
 
  private:

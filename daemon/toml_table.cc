@@ -144,6 +144,29 @@ void TomlTable::Table(absl::string_view key, const std::function<void(TomlTable&
   inner.Finish();
 }
 
+void TomlTable::StringMap(absl::string_view key, std::map<std::string, std::string>* values) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  const toml::table* table = node->as_table();
+  if (table == nullptr || (!table->empty() && !table->is_homogeneous<std::string>())) {
+    return Fail(*node, key, "must be a table of strings");
+  }
+  values->clear();
+  for (const auto& [name, value] : *table) {
+    values->emplace(std::string(name.str()), value.as_string()->get());
+  }
+}
+
+void TomlTable::Tables(absl::string_view key,
+                       const std::function<void(const std::string& name, TomlTable&)>& read) {
+  Table(key, [&read](TomlTable& outer) {
+    for (const auto& [name, value] : outer.table_) {
+      const std::string text(name.str());
+      outer.Table(text, [&](TomlTable& inner) { read(text, inner); });
+    }
+  });
+}
+
 void TomlTable::NotSupported(absl::string_view key, absl::string_view why) {
   const toml::node* node = Find(key);
   if (node == nullptr || IsZero(*node)) return;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,11 @@ class TomlTable {
   // A string in Go's notation ("100ms", "1m30s"), or 0.
   void Duration(absl::string_view key, absl::Duration* value);
   void Table(absl::string_view key, const std::function<void(TomlTable&)>& read);
+  // A table of strings under names that are free.
+  void StringMap(absl::string_view key, std::map<std::string, std::string>* values);
+  // A table of tables under names that are free, in the names' order.
+  void Tables(absl::string_view key,
+              const std::function<void(const std::string& name, TomlTable&)>& read);
   // A key that is known but has no effect here: warned of if it holds anything but its zero value.
   void NotSupported(absl::string_view key, absl::string_view why);
   void Refuse(absl::string_view key, absl::string_view why);

@@ -48,8 +48,11 @@ absl::StatusOr<BlobInfo> DecodeBlob(absl::string_view digest, absl::string_view 
 
 absl::StatusOr<std::optional<BlobInfo>> FindBlob(const metadata::Reader& reader,
                                                  const std::string& ns, const Digest& digest) {
-  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+  GANTRY_ASSIGN_OR_RETURN(std::optional<std::string> bytes,
                           reader.Get(kBlobBucket, ns, digest.text()));
+  if (!bytes.has_value() && !ns.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(bytes, reader.Get(kBlobBucket, "", digest.text()));
+  }
   if (!bytes.has_value()) return std::optional<BlobInfo>();
   GANTRY_ASSIGN_OR_RETURN(BlobInfo info, DecodeBlob(digest.text(), *bytes));
   return std::optional<BlobInfo>(std::move(info));

@@ -13,6 +13,7 @@ inline constexpr char kBlobBucket[] = "blobs";
 std::string Encode(const BlobInfo& info);
 absl::StatusOr<BlobInfo> DecodeBlob(absl::string_view digest, absl::string_view bytes);
 
+// The record that `ns` has of `digest`, or that which is in no namespace and so in all.
 absl::StatusOr<std::optional<BlobInfo>> FindBlob(const metadata::Reader& reader,
                                                  const std::string& ns, const Digest& digest);
 absl::Status BlobNotFound(const Digest& digest);

@@ -154,10 +154,31 @@ absl::StatusOr<std::unique_ptr<ContentWriter>> ContentStore::OpenWriter(
   return writer;
 }
 
-absl::StatusOr<IngestStatus> ContentStore::Status(const std::string& ns,
+absl::StatusOr<std::string> ContentStore::NamespaceOfIngest(const std::string& ns,
+                                                            const std::string& ref) const {
+  if (ref.empty()) return IngestNotFound(ref);
+  if (!ns.empty()) return ns;
+  std::string holder;
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
+                            reader.Namespaces(kIngestBucket));
+    for (const std::string& each : namespaces) {
+      GANTRY_ASSIGN_OR_RETURN(const std::optional<IngestStatus> found,
+                              FindIngest(reader, each, ref));
+      if (!found.has_value()) continue;
+      holder = each;
+      return absl::OkStatus();
+    }
+    return IngestNotFound(ref);
+  }));
+  return holder;
+}
+
+absl::StatusOr<IngestStatus> ContentStore::Status(const std::string& wanted,
                                                   const std::string& ref) const {
+  GANTRY_ASSIGN_OR_RETURN(const std::string ns, NamespaceOfIngest(wanted, ref));
   std::optional<IngestStatus> found;
-  if (!ref.empty()) {
+  {
     GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
       GANTRY_ASSIGN_OR_RETURN(found, FindIngest(reader, ns, ref));
       return absl::OkStatus();
@@ -172,27 +193,37 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(
     const std::string& ns, const std::vector<std::string>& filters) const {
   GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
   std::vector<IngestStatus> list;
-  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
+  std::vector<std::string> paths;
+  const auto add_those_of = [&](const metadata::Reader& reader, const std::string& holder) {
     return reader.ForEach(
-        kIngestBucket, ns, [&](absl::string_view ref, absl::string_view bytes) -> absl::Status {
+        kIngestBucket, holder, [&](absl::string_view ref, absl::string_view bytes) -> absl::Status {
           GANTRY_ASSIGN_OR_RETURN(IngestStatus status, DecodeIngest(ref, bytes));
           const bool matches =
               set.Match([&status](std::span<const std::string> path) -> std::optional<std::string> {
                 if (path[0] == "ref") return status.ref;
                 return std::nullopt;
               });
-          if (matches) list.push_back(std::move(status));
+          if (!matches) return absl::OkStatus();
+          paths.push_back(IngestPath(IngestKey(holder, ref)) + "/data");
+          list.push_back(std::move(status));
           return absl::OkStatus();
         });
+  };
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    if (!ns.empty()) return add_those_of(reader, ns);
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
+                            reader.Namespaces(kIngestBucket));
+    for (const std::string& each : namespaces) {
+      GANTRY_RETURN_IF_ERROR(add_those_of(reader, each));
+    }
+    return absl::OkStatus();
   }));
-  for (IngestStatus& status : list) {
-    FillFromFile(IngestPath(IngestKey(ns, status.ref)) + "/data", &status);
-  }
+  for (size_t i = 0; i < list.size(); ++i) FillFromFile(paths[i], &list[i]);
   return list;
 }
 
-absl::Status ContentStore::Abort(const std::string& ns, const std::string& ref) {
-  if (ref.empty()) return IngestNotFound(ref);
+absl::Status ContentStore::Abort(const std::string& wanted, const std::string& ref) {
+  GANTRY_ASSIGN_OR_RETURN(const std::string ns, NamespaceOfIngest(wanted, ref));
   // With the lock nobody can begin the same upload between the steps. Without it a writer has the
   // upload: taking its directory away is what makes its commit fail.
   const std::string key = IngestKey(ns, ref);

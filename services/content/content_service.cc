@@ -37,26 +37,33 @@ void ToProto(const IngestStatus& status, api::Status* out) {
 grpc::ServerUnaryReactor* ContentService::Info(grpc::CallbackServerContext* context,
                                                const api::InfoRequest* request,
                                                api::InfoResponse* response) {
-  return rpc::UnaryLookup(context, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request->digest()));
-    GANTRY_ASSIGN_OR_RETURN(const BlobInfo info, store_.Info(rpc.ns, digest));
-    ToProto(info, response->mutable_info());
-    return absl::OkStatus();
-  });
+  return rpc::UnaryLookup(
+      context,
+      [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+        GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request->digest()));
+        GANTRY_ASSIGN_OR_RETURN(const BlobInfo info, store_.Info(rpc.ns, digest));
+        ToProto(info, response->mutable_info());
+        return absl::OkStatus();
+      },
+      caller_);
 }
 
 grpc::ServerUnaryReactor* ContentService::Update(grpc::CallbackServerContext* context,
                                                  const api::UpdateRequest* request,
                                                  api::UpdateResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    BlobInfo wanted;
-    GANTRY_ASSIGN_OR_RETURN(wanted.digest, Digest::Parse(request->info().digest()));
-    wanted.labels = rpc::ToLabels(request->info().labels());
-    GANTRY_ASSIGN_OR_RETURN(const BlobInfo info,
-                            store_.Update(rpc.ns, wanted, rpc::ToPaths(request->update_mask())));
-    ToProto(info, response->mutable_info());
-    return absl::OkStatus();
-  });
+  return rpc::Unary(
+      context, executor_,
+      [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+        BlobInfo wanted;
+        GANTRY_ASSIGN_OR_RETURN(wanted.digest, Digest::Parse(request->info().digest()));
+        wanted.labels = rpc::ToLabels(request->info().labels());
+        GANTRY_ASSIGN_OR_RETURN(
+            const BlobInfo info,
+            store_.Update(rpc.ns, wanted, rpc::ToPaths(request->update_mask())));
+        ToProto(info, response->mutable_info());
+        return absl::OkStatus();
+      },
+      caller_);
 }
 
 grpc::ServerWriteReactor<api::ListContentResponse>* ContentService::List(
@@ -72,60 +79,72 @@ grpc::ServerWriteReactor<api::ListContentResponse>* ContentService::List(
         for (size_t i = 0; i < list.size(); ++i)
           ToProto(list[i], batches[i / kListBatch].add_info());
         return batches;
-      });
+      },
+      caller_);
 }
 
 grpc::ServerUnaryReactor* ContentService::Delete(grpc::CallbackServerContext* context,
                                                  const api::DeleteContentRequest* request,
                                                  google::protobuf::Empty*) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request->digest()));
-    GANTRY_RETURN_IF_ERROR(store_.Delete(Scope{rpc.ns, rpc.lease}, digest));
-    containerd::events::ContentDelete event;
-    event.set_digest(digest.text());
-    events_.Publish(rpc.ns, "/content/delete", event);
-    return absl::OkStatus();
-  });
+  return rpc::Unary(
+      context, executor_,
+      [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+        GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request->digest()));
+        GANTRY_RETURN_IF_ERROR(store_.Delete(Scope{rpc.ns, rpc.lease}, digest));
+        containerd::events::ContentDelete event;
+        event.set_digest(digest.text());
+        events_.Publish(rpc.ns, "/content/delete", event);
+        return absl::OkStatus();
+      },
+      caller_);
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ContentService::Read(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  return new ReadReactor(context, executor_, store_, *request);
+  return new ReadReactor(context, executor_, store_, *request, caller_);
 }
 
 grpc::ServerUnaryReactor* ContentService::Status(grpc::CallbackServerContext* context,
                                                  const api::StatusRequest* request,
                                                  api::StatusResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const IngestStatus status, store_.Status(rpc.ns, request->ref()));
-    ToProto(status, response->mutable_status());
-    return absl::OkStatus();
-  });
+  return rpc::Unary(
+      context, executor_,
+      [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+        GANTRY_ASSIGN_OR_RETURN(const IngestStatus status, store_.Status(rpc.ns, request->ref()));
+        ToProto(status, response->mutable_status());
+        return absl::OkStatus();
+      },
+      caller_);
 }
 
 grpc::ServerUnaryReactor* ContentService::ListStatuses(grpc::CallbackServerContext* context,
                                                        const api::ListStatusesRequest* request,
                                                        api::ListStatusesResponse* response) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    const std::vector<std::string> filters(request->filters().begin(), request->filters().end());
-    GANTRY_ASSIGN_OR_RETURN(const std::vector<IngestStatus> list,
-                            store_.ListStatuses(rpc.ns, filters));
-    for (const IngestStatus& status : list) ToProto(status, response->add_statuses());
-    return absl::OkStatus();
-  });
+  return rpc::Unary(
+      context, executor_,
+      [=, this](const rpc::RequestContext& rpc) -> absl::Status {
+        const std::vector<std::string> filters(request->filters().begin(),
+                                               request->filters().end());
+        GANTRY_ASSIGN_OR_RETURN(const std::vector<IngestStatus> list,
+                                store_.ListStatuses(rpc.ns, filters));
+        for (const IngestStatus& status : list) ToProto(status, response->add_statuses());
+        return absl::OkStatus();
+      },
+      caller_);
 }
 
 grpc::ServerBidiReactor<api::WriteContentRequest, api::WriteContentResponse>* ContentService::Write(
     grpc::CallbackServerContext* context) {
-  return new WriteReactor(context, executor_, store_, events_);
+  return new WriteReactor(context, executor_, store_, events_, caller_);
 }
 
 grpc::ServerUnaryReactor* ContentService::Abort(grpc::CallbackServerContext* context,
                                                 const api::AbortRequest* request,
                                                 google::protobuf::Empty*) {
-  return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) {
-    return store_.Abort(rpc.ns, request->ref());
-  });
+  return rpc::Unary(
+      context, executor_,
+      [=, this](const rpc::RequestContext& rpc) { return store_.Abort(rpc.ns, request->ref()); },
+      caller_);
 }
 
 }  // namespace gantry::content

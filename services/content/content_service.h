@@ -4,6 +4,7 @@
 #include "base/executor.h"
 #include "proto/containerd/services/content/v1/content.grpc.pb.h"
 #include "services/content/content_store.h"
+#include "services/rpc/context.h"
 #include "services/rpc/event_publisher.h"
 
 namespace gantry::content {
@@ -14,8 +15,9 @@ class ContentService final
           containerd::services::content::v1::Content::CallbackService> {
  public:
   // All outlive this.
-  ContentService(ContentStore& store, Executor& executor, rpc::EventPublisher& events)
-      : store_(store), executor_(executor), events_(events) {}
+  ContentService(ContentStore& store, Executor& executor, rpc::EventPublisher& events,
+                 rpc::Caller caller = rpc::Caller::kClient)
+      : store_(store), executor_(executor), events_(events), caller_(caller) {}
 
   grpc::ServerUnaryReactor* Info(
       grpc::CallbackServerContext* context,
@@ -53,6 +55,7 @@ class ContentService final
   ContentStore& store_;
   Executor& executor_;
   rpc::EventPublisher& events_;
+  const rpc::Caller caller_;
 };
 
 }  // namespace gantry::content

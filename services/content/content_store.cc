@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/errors.h"
@@ -68,7 +70,8 @@ absl::StatusOr<std::unique_ptr<BlobReader>> ContentStore::Open(const std::string
 absl::StatusOr<BlobInfo> ContentStore::Info(const std::string& ns, const Digest& digest) const {
   std::optional<BlobInfo> found;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(found, FindBlob(reader, ns, digest));
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> holders, Holders(reader, ns, digest));
+    GANTRY_ASSIGN_OR_RETURN(found, FindBlob(reader, holders.front(), digest));
     return found.has_value() ? absl::OkStatus() : BlobNotFound(digest);
   }));
   return *std::move(found);
@@ -77,9 +80,9 @@ absl::StatusOr<BlobInfo> ContentStore::Info(const std::string& ns, const Digest&
 absl::StatusOr<BlobInfo> ContentStore::Update(const std::string& ns, const BlobInfo& wanted,
                                               const std::vector<std::string>& paths) {
   BlobInfo updated;
-  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+  const auto update = [&](metadata::Writer& writer, const std::string& holder) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> found,
-                            FindBlob(writer, ns, wanted.digest));
+                            FindBlob(writer, holder, wanted.digest));
     if (!found.has_value()) return BlobNotFound(wanted.digest);
     updated = *found;
     if (paths.empty()) updated.labels = wanted.labels;
@@ -92,7 +95,13 @@ absl::StatusOr<BlobInfo> ContentStore::Update(const std::string& ns, const BlobI
     }
     GANTRY_RETURN_IF_ERROR(ValidateLabels(updated.labels));
     updated.updated_at = absl::Now();
-    return writer.Put(kBlobBucket, ns, wanted.digest.text(), Encode(updated));
+    return writer.Put(kBlobBucket, holder, wanted.digest.text(), Encode(updated));
+  };
+  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> holders,
+                            Holders(writer, ns, wanted.digest));
+    for (const std::string& holder : holders) GANTRY_RETURN_IF_ERROR(update(writer, holder));
+    return absl::OkStatus();
   }));
   return updated;
 }
@@ -101,20 +110,29 @@ absl::StatusOr<std::vector<BlobInfo>> ContentStore::List(
     const std::string& ns, const std::vector<std::string>& filters) const {
   GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
   std::vector<BlobInfo> list;
-  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
-    return reader.ForEach(
-        kBlobBucket, ns, [&](absl::string_view digest, absl::string_view bytes) -> absl::Status {
-          GANTRY_ASSIGN_OR_RETURN(BlobInfo info, DecodeBlob(digest, bytes));
-          const bool matches =
-              set.Match([&info](std::span<const std::string> path) -> std::optional<std::string> {
-                if (path[0] == "digest") return info.digest.text();
-                if (path[0] == "size") return absl::StrCat(info.size_bytes);
-                if (path[0] == "labels") return metadata::LabelField(info.labels, path.subspan(1));
-                return std::nullopt;
-              });
-          if (matches) list.push_back(std::move(info));
-          return absl::OkStatus();
+  std::set<std::string, std::less<>> listed;
+  const auto add = [&](absl::string_view digest, absl::string_view bytes) -> absl::Status {
+    if (!listed.emplace(digest).second) return absl::OkStatus();
+    GANTRY_ASSIGN_OR_RETURN(BlobInfo info, DecodeBlob(digest, bytes));
+    const bool matches =
+        set.Match([&info](std::span<const std::string> path) -> std::optional<std::string> {
+          if (path[0] == "digest") return info.digest.text();
+          if (path[0] == "size") return absl::StrCat(info.size_bytes);
+          if (path[0] == "labels") return metadata::LabelField(info.labels, path.subspan(1));
+          return std::nullopt;
         });
+    if (matches) list.push_back(std::move(info));
+    return absl::OkStatus();
+  };
+  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
+    std::vector<std::string> namespaces = {ns, ""};
+    if (ns.empty()) {
+      GANTRY_ASSIGN_OR_RETURN(namespaces, reader.Namespaces(kBlobBucket));
+    }
+    for (const std::string& each : namespaces) {
+      GANTRY_RETURN_IF_ERROR(reader.ForEach(kBlobBucket, each, add));
+    }
+    return absl::OkStatus();
   }));
   return list;
 }
@@ -123,13 +141,34 @@ absl::Status ContentStore::Delete(const Scope& scope, const Digest& digest) {
   // Before the commit, after which a collection may begin at once.
   blobs_.NoteDeleted(digest);
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const bool existed,
-                            writer.Delete(kBlobBucket, scope.ns, digest.text()));
-    if (!existed) return BlobNotFound(digest);
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> holders,
+                            Holders(writer, scope.ns, digest));
+    for (const std::string& holder : holders) {
+      GANTRY_ASSIGN_OR_RETURN(const bool existed,
+                              writer.Delete(kBlobBucket, holder, digest.text()));
+      if (!existed) return BlobNotFound(digest);
+    }
     writer.NoteDeletion();
     if (scope.lease.empty()) return absl::OkStatus();
     return metadata::DetachFromLease(writer, scope.ns, scope.lease, {"content", digest.text()});
   });
+}
+
+absl::StatusOr<std::vector<std::string>> ContentStore::Holders(const metadata::Reader& reader,
+                                                               const std::string& ns,
+                                                               const Digest& digest) const {
+  std::vector<std::string> namespaces = {ns, ""};
+  if (ns.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(namespaces, reader.Namespaces(kBlobBucket));
+  }
+  std::vector<std::string> holders;
+  for (std::string& each : namespaces) {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found,
+                            reader.Get(kBlobBucket, each, digest.text()));
+    if (found.has_value()) holders.push_back(std::move(each));
+  }
+  if (holders.empty()) return BlobNotFound(digest);
+  return holders;
 }
 
 absl::StatusOr<bool> ContentStore::IsRecorded(const metadata::Reader& reader,

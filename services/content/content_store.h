@@ -28,6 +28,9 @@ struct ContentOptions {
 // Order of durable steps: a blob is synced and renamed into place before its record is committed,
 // so a record never names what is not there; what a crash leaves is an ingest to resume or a file
 // without a record. Source: containerd docs/content-flow.md and the API's own comments.
+//
+// An empty namespace is how a daemon calls that keeps namespaces itself: what it makes is in none,
+// and so is seen in all; what it looks for, changes or deletes is that of all.
 class ContentStore : public ContentProvider {
  public:
   // `root` is made if missing; `store` outlives this.
@@ -85,6 +88,14 @@ class ContentStore : public ContentProvider {
   std::string BlobPath(const Digest& digest) const;
   std::string IngestPath(const std::string& key) const;
   absl::Status RemoveOrphanedIngests();
+  // Those of `ns` and none, or of all for an empty one, that have a record of `digest`. Errors:
+  // NotFound if none has.
+  absl::StatusOr<std::vector<std::string>> Holders(const metadata::Reader& reader,
+                                                   const std::string& ns,
+                                                   const Digest& digest) const;
+  // The namespace that has an upload `ref`: `ns` unless it is empty. Errors: NotFound.
+  absl::StatusOr<std::string> NamespaceOfIngest(const std::string& ns,
+                                                const std::string& ref) const;
   // The record of `digest` in some namespace whose content others may have.
   absl::StatusOr<std::optional<BlobInfo>> FindShared(const metadata::Reader& reader,
                                                      const Digest& digest) const;

@@ -7,7 +7,6 @@
 
 #include "base/errors.h"
 #include "base/wire.h"
-#include "services/rpc/context.h"
 #include "services/rpc/status.h"
 
 namespace gantry::content {
@@ -32,10 +31,11 @@ grpc::Slice ResponseHead(uint64_t offset, uint64_t length) {
 }  // namespace
 
 ReadReactor::ReadReactor(grpc::CallbackServerContext* context, Executor& executor,
-                         ContentProvider& content, const grpc::ByteBuffer& request)
+                         ContentProvider& content, const grpc::ByteBuffer& request,
+                         rpc::Caller caller)
     : executor_(executor), content_(content) {
-  executor_.Run([this, context, request] {
-    const absl::StatusOr<rpc::RequestContext> rpc = rpc::ContextOf(*context);
+  executor_.Run([this, context, request, caller] {
+    const absl::StatusOr<rpc::RequestContext> rpc = rpc::ContextOf(*context, caller);
     const absl::Status status = rpc.ok() ? Open(request, rpc->ns) : rpc.status();
     if (status.ok()) {
       SendNext();

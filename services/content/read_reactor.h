@@ -9,6 +9,7 @@
 #include "base/executor.h"
 #include "proto/containerd/services/content/v1/content.grpc.pb.h"
 #include "services/content/content.h"
+#include "services/rpc/context.h"
 
 namespace gantry::content {
 
@@ -18,7 +19,7 @@ namespace gantry::content {
 class ReadReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   ReadReactor(grpc::CallbackServerContext* context, Executor& executor, ContentProvider& content,
-              const grpc::ByteBuffer& request);
+              const grpc::ByteBuffer& request, rpc::Caller caller);
 
   void OnWriteDone(bool ok) override;
   void OnDone() override { delete this; }

@@ -4,7 +4,6 @@
 
 #include "base/errors.h"
 #include "proto/containerd/events/content.pb.h"
-#include "services/rpc/context.h"
 #include "services/rpc/convert.h"
 #include "services/rpc/status.h"
 
@@ -21,8 +20,8 @@ constexpr std::chrono::milliseconds kHandover(300);
 }  // namespace
 
 WriteReactor::WriteReactor(grpc::CallbackServerContext* context, Executor& executor,
-                           ContentStore& store, rpc::EventPublisher& events)
-    : context_(context), executor_(executor), store_(store), events_(events) {
+                           ContentStore& store, rpc::EventPublisher& events, rpc::Caller caller)
+    : context_(context), executor_(executor), store_(store), events_(events), caller_(caller) {
   StartRead(&request_);
 }
 
@@ -80,7 +79,7 @@ void WriteReactor::End(const absl::Status& status) {
 }
 
 absl::Status WriteReactor::OpenWriter() {
-  GANTRY_ASSIGN_OR_RETURN(const rpc::RequestContext rpc, rpc::ContextOf(*context_));
+  GANTRY_ASSIGN_OR_RETURN(const rpc::RequestContext rpc, rpc::ContextOf(*context_, caller_));
   if (request_.ref().empty()) {
     return absl::InvalidArgumentError("first message must have a reference: invalid argument");
   }

@@ -11,6 +11,7 @@
 #include "base/executor.h"
 #include "proto/containerd/services/content/v1/content.grpc.pb.h"
 #include "services/content/content_store.h"
+#include "services/rpc/context.h"
 #include "services/rpc/event_publisher.h"
 
 namespace gantry::content {
@@ -23,7 +24,7 @@ class WriteReactor final
                                      containerd::services::content::v1::WriteContentResponse> {
  public:
   WriteReactor(grpc::CallbackServerContext* context, Executor& executor, ContentStore& store,
-               rpc::EventPublisher& events);
+               rpc::EventPublisher& events, rpc::Caller caller);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -46,6 +47,7 @@ class WriteReactor final
   Executor& executor_;
   ContentStore& store_;
   rpc::EventPublisher& events_;
+  const rpc::Caller caller_;
   containerd::services::content::v1::WriteContentRequest request_;
   containerd::services::content::v1::WriteContentResponse response_;
   std::string ns_;

@@ -34,9 +34,21 @@ absl::StatusOr<Labels> NamespaceLabels(const Reader& reader, absl::string_view n
 }
 
 absl::Status EnsureNamespace(Writer& writer, absl::string_view ns) {
+  if (ns.empty()) return absl::OkStatus();
   GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found, writer.Get(kBucket, "", ns));
   if (found.has_value()) return absl::OkStatus();
   return writer.Put(kBucket, "", ns, EncodeNamespace({}));
+}
+
+absl::StatusOr<std::vector<std::string>> ListNamespaces(const Store& store) {
+  std::vector<std::string> names;
+  GANTRY_RETURN_IF_ERROR(store.View([&names](const Reader& reader) {
+    return reader.ForEach("namespaces", "", [&names](absl::string_view name, absl::string_view) {
+      names.emplace_back(name);
+      return absl::OkStatus();
+    });
+  }));
+  return names;
 }
 
 }  // namespace gantry::metadata

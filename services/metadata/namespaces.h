@@ -7,6 +7,7 @@
 namespace gantry::metadata {
 
 // A namespace comes to be by its first record. Called by whoever adds one, in the same transaction.
+// Nothing is done for "", which is no namespace.
 absl::Status EnsureNamespace(Writer& writer, absl::string_view ns);
 
 // None for a namespace without a record. Errors: DataLoss.
@@ -15,6 +16,8 @@ absl::StatusOr<Labels> NamespaceLabels(const Reader& reader, absl::string_view n
 // The value of a namespace's record.
 std::string EncodeNamespace(const Labels& labels);
 absl::StatusOr<Labels> DecodeNamespace(absl::string_view name, absl::string_view bytes);
+// The names of all namespaces, ordered.
+absl::StatusOr<std::vector<std::string>> ListNamespaces(const Store& store);
 
 }  // namespace gantry::metadata
 

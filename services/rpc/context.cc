@@ -14,10 +14,12 @@ std::string Header(const grpc::CallbackServerContext& context, const char* name)
 
 }  // namespace
 
-absl::StatusOr<RequestContext> ContextOf(const grpc::CallbackServerContext& context) {
-  RequestContext request{Header(context, "containerd-namespace"),
-                         Header(context, "containerd-lease")};
+absl::StatusOr<RequestContext> ContextOf(const grpc::CallbackServerContext& context,
+                                         Caller caller) {
+  RequestContext request{Header(context, kNamespaceHeader), Header(context, kLeaseHeader)};
+  if (caller == Caller::kDaemon) request.lease.clear();
   if (request.ns.empty()) {
+    if (caller == Caller::kDaemon) return request;
     return absl::FailedPreconditionError("namespace is required: failed precondition");
   }
   GANTRY_RETURN_IF_ERROR(

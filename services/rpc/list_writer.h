@@ -49,10 +49,11 @@ class ListWriter final : public grpc::ServerWriteReactor<Response> {
 // `body` is absl::StatusOr<std::vector<Response>>(const RequestContext&) and may block.
 template <typename Response, typename Body>
 grpc::ServerWriteReactor<Response>* WriteAll(grpc::CallbackServerContext* context,
-                                             Executor& executor, Body body) {
+                                             Executor& executor, Body body,
+                                             Caller caller = Caller::kClient) {
   auto* const writer = new ListWriter<Response>;
-  executor.Run([context, writer, body = std::move(body)] {
-    const absl::StatusOr<RequestContext> request = ContextOf(*context);
+  executor.Run([context, writer, caller, body = std::move(body)] {
+    const absl::StatusOr<RequestContext> request = ContextOf(*context, caller);
     if (request.ok()) {
       writer->Begin(body(*request));
     } else {

@@ -19,11 +19,11 @@ namespace gantry::rpc {
 
 // `body` is absl::Status(const RequestContext&) and may block; it runs on `executor`.
 template <typename Body>
-grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, Executor& executor,
-                                Body body) {
+grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, Executor& executor, Body body,
+                                Caller caller = Caller::kClient) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  executor.Run([context, reactor, body = std::move(body)] {
-    const absl::StatusOr<RequestContext> request = ContextOf(*context);
+  executor.Run([context, reactor, caller, body = std::move(body)] {
+    const absl::StatusOr<RequestContext> request = ContextOf(*context, caller);
     reactor->Finish(ToGrpc(request.ok() ? body(*request) : request.status()));
   });
   return reactor;
@@ -34,9 +34,10 @@ grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, Executor& 
 // gRPC's thread: it reads a few pages of the store's memory map and nothing else, no file, no lock
 // that a commit holds.
 template <typename Body>
-grpc::ServerUnaryReactor* UnaryLookup(grpc::CallbackServerContext* context, const Body& body) {
+grpc::ServerUnaryReactor* UnaryLookup(grpc::CallbackServerContext* context, const Body& body,
+                                      Caller caller = Caller::kClient) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const absl::StatusOr<RequestContext> request = ContextOf(*context);
+  const absl::StatusOr<RequestContext> request = ContextOf(*context, caller);
   reactor->Finish(ToGrpc(request.ok() ? body(*request) : request.status()));
   return reactor;
 }

@@ -17,11 +17,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "services/metadata/filter.h"
 #include "services/metadata/label_mask.h"
 #include "services/metadata/lease_resources.h"
 #include "services/metadata/namespaces.h"
 #include "services/snapshots/disk_usage.h"
+#include "services/snapshots/info_filter.h"
 
 namespace gantry::snapshots {
 namespace {
@@ -84,31 +84,6 @@ absl::Status ValidateKey(absl::string_view field, absl::string_view key) {
         field, " \"", key.substr(0, 64), "\" holds a NUL byte or is longer than ", kMaxKey));
   }
   return absl::OkStatus();
-}
-
-absl::string_view KindName(Kind kind) {
-  switch (kind) {
-    case Kind::kView:
-      return "view";
-    case Kind::kActive:
-      return "active";
-    case Kind::kCommitted:
-      return "committed";
-    case Kind::kUnknown:
-      break;
-  }
-  return "unknown";
-}
-
-metadata::Adaptor AdaptorOf(const Info& info) {
-  return [&info](std::span<const std::string> path) -> std::optional<std::string> {
-    if (path.empty()) return std::nullopt;
-    if (path[0] == "name") return info.name;
-    if (path[0] == "parent") return info.parent.empty() ? std::nullopt : std::optional(info.parent);
-    if (path[0] == "kind") return std::string(KindName(info.kind));
-    if (path[0] == "labels") return metadata::LabelField(info.labels, path.subspan(1));
-    return std::nullopt;
-  };
 }
 
 bool KernelHasOverlay() {

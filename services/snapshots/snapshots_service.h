@@ -6,20 +6,35 @@
 
 #include "base/executor.h"
 #include "proto/containerd/services/snapshots/v1/snapshots.grpc.pb.h"
+#include "services/rpc/context.h"
 #include "services/rpc/event_publisher.h"
 #include "services/snapshots/snapshots.h"
 
 namespace gantry::snapshots {
+
+// One snapshotter of a SnapshotsService.
+struct ServedSnapshotter {
+  Snapshotter* snapshotter = nullptr;
+  // What a snapshotter in another process is waited for on, so that it holds up nothing else; null
+  // for one of this process.
+  Executor* executor = nullptr;
+};
 
 // containerd.services.snapshots.v1.Snapshots over any number of snapshotters, by the name that
 // requests carry ("overlayfs").
 class SnapshotsService final
     : public containerd::services::snapshots::v1::Snapshots::CallbackService {
  public:
-  // All outlive this.
-  SnapshotsService(std::map<std::string, Snapshotter*> snapshotters, Executor& executor,
-                   rpc::EventPublisher& events)
-      : snapshotters_(std::move(snapshotters)), executor_(executor), events_(events) {}
+  // All outlive this. A daemon that calls knows a snapshotter by a name of its own: what is unknown
+  // here is `default_name` then, one of `snapshotters`.
+  SnapshotsService(std::map<std::string, ServedSnapshotter> snapshotters, Executor& executor,
+                   rpc::EventPublisher& events, rpc::Caller caller = rpc::Caller::kClient,
+                   std::string default_name = "overlayfs")
+      : snapshotters_(std::move(snapshotters)),
+        executor_(executor),
+        events_(events),
+        caller_(caller),
+        default_(std::move(default_name)) {}
 
   grpc::ServerUnaryReactor* Prepare(
       grpc::CallbackServerContext* context,
@@ -62,12 +77,21 @@ class SnapshotsService final
       google::protobuf::Empty* response) override;
 
  private:
+  // Null if there is no such snapshotter.
+  const ServedSnapshotter* Served(const std::string& name) const;
   // Errors: InvalidArgument that names the snapshotter.
   absl::StatusOr<Snapshotter*> Find(const std::string& name) const;
+  Executor& ExecutorFor(const std::string& name) const;
+  // For a call that is the lookup of a record, where the snapshotter is in this process.
+  template <typename Body>
+  grpc::ServerUnaryReactor* Lookup(grpc::CallbackServerContext* context, const std::string& name,
+                                   const Body& body) const;
 
-  const std::map<std::string, Snapshotter*> snapshotters_;
+  const std::map<std::string, ServedSnapshotter> snapshotters_;
   Executor& executor_;
   rpc::EventPublisher& events_;
+  const rpc::Caller caller_;
+  const std::string default_;
 };
 
 }  // namespace gantry::snapshots

@@ -132,6 +132,53 @@ TEST(ConfigTest, AnUnknownLogLevelIsRefused) {
               HasSubstr("debug.level: \"loud\""));
 }
 
+constexpr char kProxies[] = R"(version = 2
+[proxy_plugins.remote]
+  type = "snapshot"
+  address = "/run/remote.sock"
+  platform = "linux/arm64"
+  capabilities = ["remap-ids"]
+  [proxy_plugins.remote.exports]
+    root = "/var/lib/remote"
+[proxy_plugins.far]
+  type = "io.containerd.content.v1"
+  address = "unix:///run/far.sock"
+)";
+
+TEST(ConfigTest, ProxyPluginsAreReadAsContainerdWritesThem) {
+  const auto parsed = ParseConfig(kProxies, "c.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->warnings, IsEmpty());
+  const std::vector<ProxyPlugin>& plugins = parsed->config.proxy_plugins;
+  ASSERT_EQ(plugins.size(), 2u);
+  const ProxyPlugin* content = FindProxy(plugins, ProxyType::kContent);
+  ASSERT_NE(content, nullptr);
+  EXPECT_EQ(content->name, "far");
+  EXPECT_EQ(content->SocketPath(), "/run/far.sock");
+  const ProxyPlugin* snapshot = FindProxy(plugins, ProxyType::kSnapshot);
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->exports.at("root"), "/var/lib/remote");
+  EXPECT_EQ(FindProxy(plugins, ProxyType::kDiff), nullptr);
+  const auto again = ParseConfig(DumpConfig(parsed->config), "dump");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->config.proxy_plugins, plugins);
+}
+
+TEST(ConfigTest, AProxyPluginThatCannotBeIsRefusedByName) {
+  const auto refused = [](const std::string& lines) {
+    return std::string(ErrorOf("version = 3\n" + lines).message());
+  };
+  EXPECT_THAT(refused("[proxy_plugins.x]\ntype = \"sandbox\"\naddress = \"/s\"\n"),
+              HasSubstr("proxy_plugins.x.type: \"sandbox\" is none of content, snapshot, diff"));
+  EXPECT_THAT(refused("[proxy_plugins.x]\ntype = \"diff\"\naddress = \"localhost:1\"\n"),
+              HasSubstr("proxy_plugins.x.address: \"localhost:1\""));
+  EXPECT_THAT(refused("[proxy_plugins.overlayfs]\ntype = \"snapshot\"\naddress = \"/s\"\n"),
+              HasSubstr("has a snapshotter of that name itself"));
+  EXPECT_THAT(refused("[proxy_plugins.a]\ntype = \"content\"\naddress = \"/s\"\n"
+                      "[proxy_plugins.b]\ntype = \"content\"\naddress = \"/s\"\n"),
+              HasSubstr("there is another proxy plugin of type content"));
+}
+
 TEST(ConfigTest, ADumpReadsBackToTheSame) {
   Config config;
   config.root = "/strange \"root\"\\";

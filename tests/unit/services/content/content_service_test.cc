@@ -8,6 +8,8 @@
 
 #include "absl/time/clock.h"
 #include "proto/containerd/events/content.pb.h"
+#include "services/content/forwarded_content_service.h"
+#include "services/rpc/remote.h"
 #include "tests/unit/services/content/fixture.h"
 
 namespace gantry::content {
@@ -33,24 +35,40 @@ class RecordedEvents : public rpc::EventPublisher {
   std::vector<std::string> seen_;
 };
 
-// The service behind a socket of its own, with a client.
-class ContentServiceTest : public ContentStoreTest {
+// The service behind a socket of its own, with a client: at once, or through another process that
+// passes calls on.
+enum class Way { kDirect, kForwarded };
+
+class ContentServiceTest : public ContentStoreTest, public testing::WithParamInterface<Way> {
  protected:
   void SetUp() override {
     ContentStoreTest::SetUp();
-    service_ = std::make_unique<ContentService>(*content_, executor_, events_);
-    const std::string address = "unix:" + dir_.path() + "/s";
+    const bool forwarded = GetParam() == Way::kForwarded;
+    service_ = std::make_unique<ContentService>(*content_, executor_,
+                                                forwarded ? unheard_events_ : events_);
+    server_ = Serve(service_.get(), dir_.path() + "/s");
+    ASSERT_NE(server_, nullptr);
+    if (forwarded) {
+      forwarding_ =
+          std::make_unique<ForwardedContentService>(rpc::DialUnix(dir_.path() + "/s"), events_);
+      forwarder_ = Serve(forwarding_.get(), dir_.path() + "/f");
+      ASSERT_NE(forwarder_, nullptr);
+    }
+    stub_ = api::Content::NewStub(rpc::DialUnix(dir_.path() + (forwarded ? "/f" : "/s")));
+  }
+  static std::unique_ptr<grpc::Server> Serve(grpc::Service* service, const std::string& path) {
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(16 << 20);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-    builder.RegisterService(service_.get());
-    server_ = builder.BuildAndStart();
-    ASSERT_NE(server_, nullptr);
-    stub_ = api::Content::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
+    builder.RegisterService(service);
+    return builder.BuildAndStart();
   }
   void TearDown() override {
-    server_->Shutdown(std::chrono::system_clock::now());
-    server_->Wait();
+    for (grpc::Server* server : {forwarder_.get(), server_.get()}) {
+      if (server == nullptr) continue;
+      server->Shutdown(std::chrono::system_clock::now());
+      server->Wait();
+    }
   }
 
   // A Write stream; ends it, cancelled if it is not finished, with this.
@@ -120,12 +138,15 @@ class ContentServiceTest : public ContentStoreTest {
 
   Executor executor_{2};
   RecordedEvents events_;
+  RecordedEvents unheard_events_;
   std::unique_ptr<ContentService> service_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ForwardedContentService> forwarding_;
+  std::unique_ptr<grpc::Server> forwarder_;
   std::unique_ptr<api::Content::Stub> stub_;
 };
 
-TEST_F(ContentServiceTest, OneStreamCanAskWriteAndCommit) {
+TEST_P(ContentServiceTest, OneStreamCanAskWriteAndCommit) {
   const std::string digest = Sha256("hello world").text();
   Stream stream(*stub_);
   api::WriteContentRequest first = Request(api::STAT, "r");
@@ -152,7 +173,7 @@ TEST_F(ContentServiceTest, OneStreamCanAskWriteAndCommit) {
             (std::vector<std::string>{"ns /content/create digest: \"" + digest + "\" size: 11"}));
 }
 
-TEST_F(ContentServiceTest, OffsetsAreCheckedAndZeroStartsOver) {
+TEST_P(ContentServiceTest, OffsetsAreCheckedAndZeroStartsOver) {
   {
     Stream stream(*stub_);
     ASSERT_TRUE(stream.Send(Request(api::WRITE, "r", 0, "abc")).has_value());
@@ -168,7 +189,7 @@ TEST_F(ContentServiceTest, OffsetsAreCheckedAndZeroStartsOver) {
   EXPECT_EQ(stream.Send(Request(api::COMMIT, "", 2))->digest(), Sha256("zz").text());
 }
 
-TEST_F(ContentServiceTest, BadRequestsAreRefusedBeforeAnythingIsMade) {
+TEST_P(ContentServiceTest, BadRequestsAreRefusedBeforeAnythingIsMade) {
   const auto refusal = [this](const api::WriteContentRequest& request, const std::string& ns) {
     Stream stream(*stub_, ns);
     EXPECT_FALSE(stream.Send(request).has_value());
@@ -185,7 +206,7 @@ TEST_F(ContentServiceTest, BadRequestsAreRefusedBeforeAnythingIsMade) {
   EXPECT_TRUE(content_->ListStatuses("ns", {})->empty());
 }
 
-TEST_F(ContentServiceTest, TotalAndExpectedMayBeLearntLateAndAreCheckedAtTheCommit) {
+TEST_P(ContentServiceTest, TotalAndExpectedMayBeLearntLateAndAreCheckedAtTheCommit) {
   Stream stream(*stub_);
   api::WriteContentRequest first = Request(api::WRITE, "r", 0, "data");
   first.set_total(99);
@@ -197,7 +218,7 @@ TEST_F(ContentServiceTest, TotalAndExpectedMayBeLearntLateAndAreCheckedAtTheComm
   EXPECT_TRUE(stream.End().ok());
 }
 
-TEST_F(ContentServiceTest, ContentThatIsKnownEndsTheStreamWithAlreadyExists) {
+TEST_P(ContentServiceTest, ContentThatIsKnownEndsTheStreamWithAlreadyExists) {
   Ingest("known");
   Stream stream(*stub_);
   ASSERT_TRUE(stream.Send(Request(api::WRITE, "r", 0, "kno")).has_value());
@@ -209,7 +230,7 @@ TEST_F(ContentServiceTest, ContentThatIsKnownEndsTheStreamWithAlreadyExists) {
   EXPECT_TRUE(events_.seen().empty());
 }
 
-TEST_F(ContentServiceTest, ASecondStreamIsRefusedWhileTheFirstIsOpen) {
+TEST_P(ContentServiceTest, ASecondStreamIsRefusedWhileTheFirstIsOpen) {
   Stream first(*stub_);
   ASSERT_TRUE(first.Send(Request(api::WRITE, "r", 0, "x")).has_value());
   Stream second(*stub_);
@@ -217,7 +238,7 @@ TEST_F(ContentServiceTest, ASecondStreamIsRefusedWhileTheFirstIsOpen) {
   EXPECT_EQ(second.End().error_code(), StatusCode::UNAVAILABLE);
 }
 
-TEST_F(ContentServiceTest, StreamsThatWaitForARefHoldNoThread) {
+TEST_P(ContentServiceTest, StreamsThatWaitForARefHoldNoThread) {
   Stream first(*stub_);
   ASSERT_TRUE(first.Send(Request(api::WRITE, "r", 0, "x")).has_value());
   // More of them than the pool has threads.
@@ -240,7 +261,7 @@ TEST_F(ContentServiceTest, StreamsThatWaitForARefHoldNoThread) {
   EXPECT_LE(opened, 1);
 }
 
-TEST_F(ContentServiceTest, ABrokenStreamLeavesItsUploadAndFreesTheRef) {
+TEST_P(ContentServiceTest, ABrokenStreamLeavesItsUploadAndFreesTheRef) {
   {
     Stream stream(*stub_);
     ASSERT_TRUE(stream.Send(Request(api::WRITE, "r", 0, "half")).has_value());
@@ -252,7 +273,7 @@ TEST_F(ContentServiceTest, ABrokenStreamLeavesItsUploadAndFreesTheRef) {
   EXPECT_EQ(answer->digest(), Sha256("half").text());
 }
 
-TEST_F(ContentServiceTest, ReadsStreamWholeBlobsAndRanges) {
+TEST_P(ContentServiceTest, ReadsStreamWholeBlobsAndRanges) {
   std::string data;
   while (data.size() < (3 << 20) + 5) data += absl::StrCat(data.size(), " ");
   const std::string digest = Ingest(data).text();
@@ -269,7 +290,7 @@ TEST_F(ContentServiceTest, ReadsStreamWholeBlobsAndRanges) {
   EXPECT_EQ(end.data, "");
 }
 
-TEST_F(ContentServiceTest, BadReadsAreToldApart) {
+TEST_P(ContentServiceTest, BadReadsAreToldApart) {
   const Digest digest = Ingest("data");
   EXPECT_EQ(ReadBlob(digest.text(), 5).status.error_code(), StatusCode::OUT_OF_RANGE);
   EXPECT_EQ(ReadBlob(digest.text(), -1).status.error_code(), StatusCode::INVALID_ARGUMENT);
@@ -282,7 +303,7 @@ TEST_F(ContentServiceTest, BadReadsAreToldApart) {
   EXPECT_NE(damaged.status.error_message().find(digest.text()), std::string::npos);
 }
 
-TEST_F(ContentServiceTest, AReaderThatGoesAwayDisturbsNobody) {
+TEST_P(ContentServiceTest, AReaderThatGoesAwayDisturbsNobody) {
   const std::string digest = Ingest(std::string(8 << 20, 'x')).text();
   {
     grpc::ClientContext context;
@@ -298,7 +319,7 @@ TEST_F(ContentServiceTest, AReaderThatGoesAwayDisturbsNobody) {
   EXPECT_EQ(ReadBlob(digest).data.size(), size_t{8} << 20);
 }
 
-TEST_F(ContentServiceTest, ListComesInBatchesOfAHundred) {
+TEST_P(ContentServiceTest, ListComesInBatchesOfAHundred) {
   for (int i = 0; i < 205; ++i) Ingest(std::to_string(i));
   grpc::ClientContext context;
   context.AddMetadata("containerd-namespace", "ns");
@@ -310,7 +331,7 @@ TEST_F(ContentServiceTest, ListComesInBatchesOfAHundred) {
   EXPECT_EQ(sizes, (std::vector<int>{100, 100, 5}));
 }
 
-TEST_F(ContentServiceTest, UnaryMethodsAnswerAndADeleteIsAnnounced) {
+TEST_P(ContentServiceTest, UnaryMethodsAnswerAndADeleteIsAnnounced) {
   const std::string digest = Ingest("data").text();
   const auto call = [](auto method) {
     grpc::ClientContext context;
@@ -349,6 +370,11 @@ TEST_F(ContentServiceTest, UnaryMethodsAnswerAndADeleteIsAnnounced) {
   EXPECT_EQ(events_.seen(),
             (std::vector<std::string>{"ns /content/delete digest: \"" + digest + "\""}));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, ContentServiceTest, testing::Values(Way::kDirect, Way::kForwarded),
+                         [](const auto& info) {
+                           return info.param == Way::kDirect ? "Direct" : "Forwarded";
+                         });
 
 }  // namespace
 }  // namespace gantry::content
