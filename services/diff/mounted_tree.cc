@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "services/diff/legacy_overlay.h"
 
 namespace gantry::diff {
 namespace {
@@ -45,7 +46,7 @@ absl::Status ConfigureLowerDirectories(int context, const std::string& value) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<UniqueFd> OpenOverlay(const Mount& mount) {
+absl::StatusOr<UniqueFd> OpenNewOverlay(const Mount& mount) {
   UniqueFd context(::fsopen("overlay", FSOPEN_CLOEXEC));
   if (!context.valid()) return ErrnoError(errno, "open an overlay file system context");
   for (const std::string& option : mount.options) {
@@ -74,6 +75,14 @@ absl::StatusOr<UniqueFd> OpenOverlay(const Mount& mount) {
   UniqueFd tree(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
   if (!tree.valid()) return ErrnoError(errno, "make a mount of the overlay");
   return tree;
+}
+
+absl::StatusOr<UniqueFd> OpenOverlay(const Mount& mount) {
+  absl::StatusOr<UniqueFd> tree = OpenNewOverlay(mount);
+  // Before 6.5 each option is taken, also one that is unknown, and refused as a whole in the end.
+  if (ErrnoOf(tree.status()) != EINVAL) return tree;
+  absl::StatusOr<UniqueFd> legacy = OpenLegacyOverlay(mount);
+  return legacy.ok() ? std::move(legacy) : Annotate(tree.status(), legacy.status().message());
 }
 
 std::string OptionOf(const Mount& mount, absl::string_view key) {

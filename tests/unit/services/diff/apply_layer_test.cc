@@ -1,11 +1,14 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/temp_dir.h"
 #include "layer_builder.h"
+#include "services/diff/legacy_overlay.h"
 
 namespace gantry::diff {
 namespace {
@@ -172,6 +175,29 @@ TEST_F(ApplyLayerTest, SixtyLowerDirectoriesOpen) {
   const absl::StatusOr<UniqueFd> tree =
       OpenMountedTree({Mount{"overlay", "overlay", {"index=off", "lowerdir=" + lower}}});
   EXPECT_TRUE(tree.ok()) << tree.status();
+}
+
+TEST_F(ApplyLayerTest, TheyOpenTooWhereTheKernelTakesOneStringAndNothingIsMountedOnTheHost) {
+  std::vector<std::string> layers;
+  for (int i = 0; i < 60; ++i) {
+    layers.push_back(At(absl::StrCat("layers/", i, "/fs")));
+    ASSERT_TRUE(MakeDirectories(layers.back()).ok());
+    ASSERT_TRUE(
+        WriteFileAtomic(absl::StrCat(layers.back(), "/f", i), "x", 0644, Durability::kNotDurable)
+            .ok());
+  }
+  const std::string before = *ReadFile("/proc/self/mountinfo");
+  const absl::StatusOr<UniqueFd> tree =
+      OpenLegacyOverlay(Mount{"overlay",
+                              "overlay",
+                              {"index=off", "workdir=" + At("work"), "upperdir=" + At("upper"),
+                               "lowerdir=" + absl::StrJoin(layers, ":")}});
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  EXPECT_EQ(*ReadFile("/proc/self/mountinfo"), before);
+  EXPECT_EQ(::faccessat(tree->get(), "f59", F_OK, 0), 0);
+  ASSERT_TRUE(OpenFileAt(tree->get(), "new", O_CREAT | O_WRONLY, 0644).ok());
+  EXPECT_TRUE(Exists("upper/new"));
+  EXPECT_EQ(*ReadFile(layers[0] + "/f0"), "x") << "the layers are where they were";
 }
 
 TEST_F(ApplyLayerTest, AnOverlayThatCannotBeIsRefusedWithTheKernelsWord) {
