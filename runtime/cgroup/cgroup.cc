@@ -3,6 +3,7 @@
 #include "base/errors.h"
 #include "base/path.h"
 #include "runtime/cgroup/cgroup_v1.h"
+#include "runtime/cgroup/cgroup_v2.h"
 
 namespace gantry::runtime {
 namespace {
@@ -13,9 +14,11 @@ absl::Status CheckPath(absl::string_view cgroups_path) {
       absl::StrCat("linux.cgroupsPath \"", cgroups_path, "\" names the root of the hierarchy"));
 }
 
-absl::Status CheckLayout(const CgroupLayout& layout) {
-  if (!layout.v1.empty()) return absl::OkStatus();
-  return absl::UnimplementedError("this host has cgroup v2 alone, which is not supported yet");
+absl::StatusOr<const CgroupLayout*> Layout() {
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, HostCgroupLayout());
+  if (!layout->v1.empty() || !layout->unified_mount.empty()) return layout;
+  return absl::FailedPreconditionError(
+      "no cgroup file system is mounted: mount cgroup2 on /sys/fs/cgroup");
 }
 
 }  // namespace
@@ -23,15 +26,15 @@ absl::Status CheckLayout(const CgroupLayout& layout) {
 absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view cgroups_path,
                                                        const LinuxResources& resources) {
   GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
-  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, HostCgroupLayout());
-  GANTRY_RETURN_IF_ERROR(CheckLayout(*layout));
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, Layout());
+  if (layout->unified_only()) return CgroupV2::Create(*layout, cgroups_path, resources);
   return CgroupV1::Create(*layout, cgroups_path, resources);
 }
 
 absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(absl::string_view cgroups_path) {
   GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
-  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, HostCgroupLayout());
-  GANTRY_RETURN_IF_ERROR(CheckLayout(*layout));
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, Layout());
+  if (layout->unified_only()) return CgroupV2::Open(*layout, cgroups_path);
   return CgroupV1::Open(*layout, cgroups_path);
 }
 

@@ -31,11 +31,11 @@ class Cgroup {
 
   // Makes the directories and writes the limits. `cgroups_path` is the spec's linux.cgroupsPath: an
   // absolute one begins at the root of each hierarchy, a relative one below this process's own
-  // cgroup; ".." is resolved by text and cannot leave the root. Parents that are missing are made.
-  // On an error everything that was made is removed again.
-  // Errors: InvalidArgument naming the field if the path is empty or the root, or if the kernel
-  // refuses a value; Unimplemented if a limit needs a controller that the host does not have;
-  // FailedPrecondition if the cgroup exists and holds processes.
+  // cgroup (beside it on v2, where a cgroup of processes has none below it); ".." is resolved by
+  // text and cannot leave the root. Parents that are missing are made. On an error everything that
+  // was made is removed again. Errors: InvalidArgument naming the field if the path is empty or the
+  // root, or if the kernel refuses a value; Unimplemented if a limit needs a controller that the
+  // host does not have; FailedPrecondition if the cgroup exists and holds processes.
   static absl::StatusOr<std::unique_ptr<Cgroup>> Create(absl::string_view cgroups_path,
                                                         const LinuxResources& resources);
 
@@ -56,7 +56,9 @@ class Cgroup {
       UniqueFd file;     // open for writing
       std::string path;  // for messages
     };
-    int unified_dir = -1;  // borrowed; -1: there is no v2 tree
+    int unified_dir = -1;  // -1: there is no v2 tree; the Cgroup's own, or `leaf`
+    // v2 alone: where the processes are if the container has made cgroups within its own.
+    UniqueFd leaf;
     std::vector<TasksFile> tasks;
   };
   [[nodiscard]] virtual absl::StatusOr<Entrance> OpenEntrance() const = 0;

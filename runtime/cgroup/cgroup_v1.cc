@@ -1,43 +1,21 @@
 #include "runtime/cgroup/cgroup_v1.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "runtime/cgroup/processes.h"
+#include "runtime/cgroup/settle.h"
 
 namespace gantry::runtime {
 namespace {
 
 // Not a controller: how the v2 tree of a hybrid host is called among the hierarchies.
 constexpr char kUnified[] = "unified";
-
-// How long Remove and Freeze wait for the kernel to be done with processes that are dying or
-// stopping.
-constexpr absl::Duration kSettle = absl::Seconds(10);
-
-// Waits a moment that grows; for states that v1 tells by no event.
-class Backoff {
- public:
-  explicit Backoff(absl::Duration limit) : deadline_(absl::Now() + limit) {}
-  // False once the limit has passed.
-  bool Wait() {
-    if (absl::Now() > deadline_) return false;
-    ::poll(nullptr, 0, milliseconds_);
-    if (milliseconds_ < 16) milliseconds_ *= 2;
-    return true;
-  }
-
- private:
-  const absl::Time deadline_;
-  int milliseconds_ = 1;
-};
 
 // cpus and mems are empty in a new cpuset and nothing can be put into it then: each level takes its
 // parent's.

@@ -63,7 +63,6 @@ class CgroupV1 final : public Cgroup {
 // there are none: everything is denied then but what every container has. Errors: InvalidArgument
 // naming the spec's field where the kernel refuses the value, Unimplemented where the host lacks
 // the controller.
-enum class CgroupAge { kNew, kExisting };
 absl::Status ApplyResourcesV1(const CgroupDirs& dirs, const LinuxResources& resources,
                               CgroupAge age);
 

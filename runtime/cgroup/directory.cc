@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -58,23 +61,32 @@ absl::Status RemoveAt(int parent, const std::string& name, const std::string& sh
   return absl::OkStatus();
 }
 
-absl::Status Collect(int fd, const std::string& shown, std::set<pid_t>* pids) {
+using Visit = std::function<absl::Status(int fd, const std::string& path, std::set<pid_t> pids)>;
+
+// Calls `visit` with each cgroup at and below `fd`; one that is removed meanwhile is passed over.
+absl::Status Walk(int fd, const std::string& path, const Visit& visit) {
   absl::StatusOr<UniqueFd> file = OpenFileAt(fd, "cgroup.procs", O_RDONLY);
   if (!file.ok()) return absl::IsNotFound(file.status()) ? absl::OkStatus() : file.status();
-  GANTRY_ASSIGN_OR_RETURN(const std::string text, ReadFd(file->get(), kMaxFile, shown));
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    pid_t pid = 0;
-    // 0 is a process of a pid namespace that is not below ours.
-    if (absl::SimpleAtoi(line, &pid) && pid > 0) pids->insert(pid);
+  const absl::StatusOr<std::string> text = ReadFd(file->get(), kMaxFile, path);
+  std::set<pid_t> pids;
+  if (text.ok()) {
+    for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
+      pid_t pid = 0;
+      // 0 is a process of a pid namespace that is not below ours.
+      if (absl::SimpleAtoi(line, &pid) && pid > 0) pids.insert(pid);
+    }
+  } else if (ErrnoOf(text.status()) != EOPNOTSUPP) {  // EOPNOTSUPP: a threaded one of v2
+    return ErrnoOf(text.status()) == ENODEV ? absl::OkStatus() : text.status();
   }
-  GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> children, Children(fd, shown));
+  GANTRY_RETURN_IF_ERROR(visit(fd, path, std::move(pids)));
+  GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> children, Children(fd, path));
   for (const std::string& child : children) {
     absl::StatusOr<UniqueFd> below = OpenFileAt(fd, child, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!below.ok()) {
       if (absl::IsNotFound(below.status())) continue;
       return below.status();
     }
-    GANTRY_RETURN_IF_ERROR(Collect(below->get(), absl::StrCat(shown, "/", child), pids));
+    GANTRY_RETURN_IF_ERROR(Walk(below->get(), absl::StrCat(path, "/", child), visit));
   }
   return absl::OkStatus();
 }
@@ -108,6 +120,10 @@ absl::StatusOr<CgroupDir> CgroupDir::Open(const std::string& path) {
   return CgroupDir(path, std::move(fd));
 }
 
+absl::StatusOr<UniqueFd> CgroupDir::Duplicate() const {
+  return OpenFileAt(fd_.get(), ".", O_RDONLY | O_DIRECTORY);
+}
+
 bool CgroupDir::Has(const char* file) const { return ::faccessat(fd_.get(), file, F_OK, 0) == 0; }
 
 absl::Status CgroupDir::Write(const char* file, absl::string_view value) const {
@@ -138,7 +154,28 @@ absl::StatusOr<uint64_t> CgroupDir::ReadNumber(const char* file) const {
 }
 
 absl::Status CgroupDir::CollectPids(std::set<pid_t>* pids) const {
-  return Collect(fd_.get(), path_, pids);
+  return Walk(fd_.get(), path_, [pids](int, const std::string&, std::set<pid_t> here) {
+    pids->merge(std::move(here));
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<CgroupDir> CgroupDir::OfLowestPid() const {
+  pid_t lowest = 0;
+  UniqueFd fd;
+  std::string path;
+  GANTRY_RETURN_IF_ERROR(
+      Walk(fd_.get(), path_, [&](int at, const std::string& shown, std::set<pid_t> pids) {
+        if (pids.empty() || (lowest != 0 && *pids.begin() >= lowest)) return absl::OkStatus();
+        absl::StatusOr<UniqueFd> copy = OpenFileAt(at, ".", O_RDONLY | O_DIRECTORY);
+        if (!copy.ok()) return copy.status();
+        lowest = *pids.begin();
+        fd = *std::move(copy);
+        path = shown;
+        return absl::OkStatus();
+      }));
+  if (lowest == 0) return absl::NotFoundError(absl::StrCat("cgroup ", path_, " is empty"));
+  return CgroupDir(std::move(path), std::move(fd));
 }
 
 absl::Status CgroupDir::Remove() const { return RemoveAt(AT_FDCWD, path_, path_); }

@@ -14,6 +14,9 @@
 
 namespace gantry::runtime {
 
+// Whether limits are written into a cgroup that was just made, or into one that may hold processes.
+enum class CgroupAge { kNew, kExisting };
+
 // One cgroup's directory in one hierarchy, held open. Its files are reached through the descriptor.
 class CgroupDir {
  public:
@@ -27,6 +30,7 @@ class CgroupDir {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
+  absl::StatusOr<UniqueFd> Duplicate() const;
   [[nodiscard]] bool Has(const char* file) const;
   absl::Status Write(const char* file, absl::string_view value) const;
   // The whole file. Errors: NotFound where the kernel has no such file.
@@ -36,6 +40,9 @@ class CgroupDir {
 
   // Processes of this cgroup and of those below it.
   absl::Status CollectPids(std::set<pid_t>* pids) const;
+  // The one, of this cgroup and of those below it, that holds the process with the lowest number:
+  // mostly a container's init. Errors: NotFound without any process.
+  absl::StatusOr<CgroupDir> OfLowestPid() const;
   // Removes it and what is below it, deepest first. Absent is OK. Errors: FailedPrecondition
   // (EBUSY) while a process is left in it.
   absl::Status Remove() const;

@@ -6,37 +6,37 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "runtime/cgroup/layout.h"
 #include "runtime/rootfs/mount_options.h"
 #include "runtime/rootfs/rootfs_plan.h"
 
 namespace gantry::runtime {
 namespace {
 
-struct Hierarchy {
+struct MountedHierarchy {
   std::string directory;  // on the host
   std::string options;    // of the superblock: "rw,cpu,cpuacct"
-  bool unified = false;
 };
 
-// The cgroup file systems of this mount namespace.
-absl::StatusOr<std::vector<Hierarchy>> Hierarchies() {
+// The v1 cgroup file systems of this mount namespace.
+absl::StatusOr<std::vector<MountedHierarchy>> Hierarchies() {
   GANTRY_ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/mountinfo"));
-  std::vector<Hierarchy> found;
+  std::vector<MountedHierarchy> found;
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> halves =
         absl::StrSplit(line, absl::MaxSplits(" - ", 1));
     const std::vector<absl::string_view> left = absl::StrSplit(halves.first, ' ');
     const std::vector<absl::string_view> right = absl::StrSplit(halves.second, ' ');
     if (left.size() < 5 || right.size() < 3) continue;
-    if (right[0] != "cgroup" && right[0] != "cgroup2") continue;
+    if (right[0] != "cgroup") continue;
     // A part of a hierarchy bound somewhere else is not where the host keeps it.
     if (left[3] != "/") continue;
-    found.push_back(Hierarchy{std::string(left[4]), std::string(right[2]), right[0] == "cgroup2"});
+    found.push_back(MountedHierarchy{std::string(left[4]), std::string(right[2])});
   }
   return found;
 }
 
-// Where this process is, by the controllers of the hierarchy ("cpu,cpuacct", "" for v2): a relative
+// Where this process is, by the controllers of the hierarchy ("cpu,cpuacct"): a relative
 // linux.cgroupsPath begins there.
 absl::StatusOr<std::map<std::string, std::string>> OwnCgroups() {
   GANTRY_ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/cgroup"));
@@ -91,29 +91,31 @@ absl::Status PlanCgroupMount(const SpecMount& mount, const std::string& cgroups_
                              bool own_namespace, PlanBuilder* plan) {
   const MountOptions options = ParseMountOptions(mount.options);
   const std::string target = CleanPath(mount.destination);
-  GANTRY_ASSIGN_OR_RETURN(const std::vector<Hierarchy> hierarchies, Hierarchies());
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* const layout, HostCgroupLayout());
+  if (layout->unified_only()) {
+    if (own_namespace) {
+      AddFileSystem("cgroup2", {}, target, options.attr_set, plan);
+    } else {
+      // In the host's cgroup namespace a container sees the host's paths in /proc/self/cgroup, and
+      // finds them here: the whole tree, as with runc. Bound rather than mounted: a mount from the
+      // first cgroup namespace sets the options (nsdelegate) of the one file system that all share.
+      AddBind(layout->unified_mount, target, options, plan);
+    }
+    return absl::OkStatus();
+  }
+  GANTRY_ASSIGN_OR_RETURN(const std::vector<MountedHierarchy> hierarchies, Hierarchies());
   std::map<std::string, std::string> begins;
   if (cgroups_path.empty() || cgroups_path[0] != '/') {
     GANTRY_ASSIGN_OR_RETURN(begins, OwnCgroups());
   }
-  const auto place_of = [&](const Hierarchy& hierarchy, const std::string& controllers) {
+  const auto place_of = [&](const MountedHierarchy& hierarchy, const std::string& controllers) {
     // Cleaned before it is joined, so that ".." ends at the root.
     return JoinPath(hierarchy.directory,
                     CleanPath(absl::StrCat("/", begins[controllers], "/", cgroups_path)));
   };
-  for (const Hierarchy& hierarchy : hierarchies) {
-    if (!hierarchy.unified || hierarchy.directory != "/sys/fs/cgroup") continue;
-    if (own_namespace) {
-      AddFileSystem("cgroup2", {}, target, options.attr_set, plan);
-    } else {
-      AddBind(place_of(hierarchy, ""), target, options, plan);
-    }
-    return absl::OkStatus();
-  }
   AddFileSystem("tmpfs", {FsOption{"mode", "755"}, FsOption{"source", "tmpfs"}}, target,
                 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, plan);
-  for (const Hierarchy& hierarchy : hierarchies) {
-    if (hierarchy.unified) continue;
+  for (const MountedHierarchy& hierarchy : hierarchies) {
     const std::string place = JoinPath(target, BaseName(hierarchy.directory));
     const std::vector<std::string> controllers = Controllers(hierarchy.options);
     if (own_namespace) {
