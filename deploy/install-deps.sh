@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what gantry needs to be built, run and tested on Debian 12, from Debian's own packages.
 # Run as root; running it again changes nothing.
-#   install-deps.sh [--runtime-only | --with-fuzzing]
+#   install-deps.sh [--runtime-only | --with-fuzzing | --vm]
+# With --vm also what the test machine needs (tests/vm/run.sh): an emulator, and systemd to boot there.
 set -eu
 
 build="ca-certificates g++ cmake ninja-build ccache mold pkg-config clang-format
@@ -15,6 +16,7 @@ tools="busybox-static containerd runc python3 iproute2 util-linux procps binutil
 [ "$(id -u)" = 0 ] || { echo "install-deps.sh: run as root" >&2; exit 1; }
 [ "${1:-}" = --runtime-only ] && build=""
 [ "${1:-}" = --with-fuzzing ] && tools="$tools clang-14 libclang-rt-14-dev"
+[ "${1:-}" = --vm ] && tools="$tools qemu-system-x86 systemd systemd-sysv dbus"
 
 missing=""
 for package in $build $tools; do
