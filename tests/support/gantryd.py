@@ -11,6 +11,11 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 
 
+def cgroups_named(name):
+    """Directories of that name in any hierarchy; others' come and go meanwhile, which Path.glob does not forgive."""
+    return [pathlib.Path(at, name) for at, below, _ in os.walk("/sys/fs/cgroup") if name in below]
+
+
 class Gantryd:
     """Starts the daemon in the constructor; `close` ends it and checks that nothing of it is left."""
 
@@ -76,7 +81,7 @@ class Gantryd:
                 continue
             if b"-namespace" in arguments and self.namespace.encode() in arguments:
                 shims.append(b" ".join(arguments).decode())
-        cgroups = [str(path) for parent in pathlib.Path("/sys/fs/cgroup").glob(f"**/{self.namespace}")
+        cgroups = [str(path) for parent in cgroups_named(self.namespace)
                    for path in parent.iterdir() if path.is_dir()]
         return mounts + shims + cgroups
 
@@ -94,7 +99,7 @@ class Gantryd:
         if code != 0:
             left.append(f"gantryd ended with status {code}")
         self._log.close()
-        for parent in sorted(pathlib.Path("/sys/fs/cgroup").glob(f"**/{self.namespace}"), reverse=True):
+        for parent in sorted(cgroups_named(self.namespace), reverse=True):
             parent.rmdir()
         shutil.rmtree(self.work)
         return left
