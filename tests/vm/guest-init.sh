@@ -69,4 +69,6 @@ TasksMax=infinity
 TimeoutStartSec=infinity
 StandardOutput=null
 END
-exec $bb switch_root $n /lib/systemd/systemd
+# On a host that is a container itself systemd would take the machine for one too.
+$bb rm -f $n/.dockerenv
+exec $bb switch_root $n /lib/systemd/systemd --unit=gantry-vm.target
