@@ -23,6 +23,9 @@ struct GlobalOptions {
   bool systemd_cgroup = false;
 };
 
+// Whether cgroups may be missing: --rootless, or by itself for who is not root on the host.
+bool IsRootless(const GlobalOptions& global);
+
 // The arguments behind the command's name. The number is the program's exit status.
 using RunCommand = absl::StatusOr<int> (*)(const GlobalOptions& global,
                                            const std::vector<std::string>& args);

@@ -141,6 +141,7 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
   GANTRY_RETURN_IF_ERROR(CheckConsole(spec, flags, attachment));
   GANTRY_ASSIGN_OR_RETURN(const unsigned inherited,
                           InheritedFds(flags.preserve_fds, &spec.process.env));
+  const bool cgroup_optional = spec.linux_.cgroups_path.empty() && IsRootless(global);
   if (!global.systemd_cgroup) {
     GANTRY_ASSIGN_OR_RETURN(spec.linux_.cgroups_path, AbsoluteCgroup(spec.linux_.cgroups_path, id));
   }
@@ -173,6 +174,7 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
   options.no_pivot = flags.no_pivot;
   options.no_new_keyring = flags.no_new_keyring;
   options.preserve_fds = inherited;
+  options.cgroup_optional = cgroup_optional;
   GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Container> container,
                           runtime::Container::Create(std::move(options)));
   CreatedContainer created{std::move(dir), std::move(seccomp),    std::move(container),
@@ -186,6 +188,7 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
       created.console.reset();
     }
     GANTRY_ASSIGN_OR_RETURN(record.init, runtime::IdentifyProcess(created.container->pid()));
+    if (!created.container->has_cgroup()) record.cgroups_path.clear();
     GANTRY_RETURN_IF_ERROR(created.dir.WriteRecord(record));
     return WritePidFile(flags.pid_file, record.init.pid);
   }();

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/path.h"
+#include "cli/state_store.h"
 
 namespace gantry::cli {
 namespace {
@@ -130,6 +131,12 @@ absl::Status CheckArgs(absl::string_view command, const std::vector<std::string>
                                  : too_few ? "a minimum of "
                                            : "a maximum of ",
                                  too_few ? at_least : at_most, " argument(s)"));
+}
+
+bool IsRootless(const GlobalOptions& global) {
+  if (global.rootless == "true") return true;
+  if (global.rootless == "false") return false;
+  return ::geteuid() != 0 || InUserNamespace();
 }
 
 absl::Status MakeRootAbsolute(GlobalOptions* global) {

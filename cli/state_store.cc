@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 
+#include "absl/strings/str_split.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -176,18 +177,31 @@ absl::StatusOr<std::vector<std::string>> StateStore::List() const {
   return ids;
 }
 
+bool InUserNamespace() {
+  const absl::StatusOr<std::string> map = ReadFile("/proc/self/uid_map");
+  if (!map.ok()) return false;
+  // The first namespace maps every id to itself: "0 0 4294967295".
+  const std::vector<std::string> fields =
+      absl::StrSplit(*map, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  return fields != std::vector<std::string>{"0", "0", "4294967295"};
+}
+
 std::string DefaultRoot() {
   const char* const runtime_dir = ::getenv("XDG_RUNTIME_DIR");
-  // In a user namespace root is somebody else outside: that one's directory is the right one.
-  const bool ordinary = ::geteuid() != 0;
-  if (ordinary && runtime_dir != nullptr && runtime_dir[0] == '/') {
-    return JoinPath(runtime_dir, "gantry-oci");
+  if (runtime_dir != nullptr && runtime_dir[0] == '/') {
+    // Root of a user namespace is an ordinary user outside, unless it says that it is not.
+    const char* const user = ::getenv("USER");
+    const bool called_root = user != nullptr && std::string(user) == "root";
+    if (::geteuid() != 0 || (InUserNamespace() && !called_root)) {
+      return JoinPath(runtime_dir, "gantry-oci");
+    }
   }
   return "/run/gantry-oci";
 }
 
 std::string SeccompCacheDirectory() {
-  return ::geteuid() == 0 ? "/run/gantry/seccomp" : JoinPath(DefaultRoot(), kSeccompDirectory);
+  if (::geteuid() == 0 && !InUserNamespace()) return "/run/gantry/seccomp";
+  return JoinPath(DefaultRoot(), kSeccompDirectory);
 }
 
 }  // namespace gantry::cli

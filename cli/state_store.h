@@ -81,7 +81,10 @@ class StateStore {
   std::string root_;
 };
 
-// /run/gantry-oci, or the user's own runtime directory for who is not root.
+// Whether this process is in a user namespace, so that its root is not the host's.
+bool InUserNamespace();
+
+// /run/gantry-oci, or the user's own runtime directory for who is not root on the host.
 std::string DefaultRoot();
 
 // Where compiled seccomp programs are kept between commands; root shares it with the shims.

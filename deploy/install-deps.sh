@@ -11,7 +11,7 @@ build="ca-certificates g++ cmake ninja-build ccache mold pkg-config clang-format
   libseccomp-dev libssl-dev liblmdb-dev libarchive-dev libisal-dev libzstd-dev zlib1g-dev libcap-dev
   libgtest-dev libgmock-dev"
 # Clients and tools that the tests and the quickstart run: ctr comes with containerd, which is not started.
-tools="busybox-static containerd runc python3 iproute2 util-linux procps binutils"
+tools="busybox-static containerd runc python3 iproute2 uidmap util-linux procps binutils"
 
 [ "$(id -u)" = 0 ] || { echo "install-deps.sh: run as root" >&2; exit 1; }
 [ "${1:-}" = --runtime-only ] && build=""

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -31,7 +32,8 @@ struct Container::State {
   // Of a loaded container: compiled when it is needed.
   std::optional<LinuxSeccomp> seccomp_profile;
   SeccompCache* seccomp_cache = nullptr;
-  std::unique_ptr<Cgroup> cgroup;     // null: it is gone
+  std::unique_ptr<Cgroup> cgroup;     // null: it is gone, or there never was one
+  bool without_cgroup = false;        // there never was one
   std::unique_ptr<PlanBuilder> plan;  // of its creator, until Start
   std::string program;                // of a loaded container, for messages
   Spawned init;
@@ -81,7 +83,26 @@ absl::Status SendSignal(const UniqueFd& pidfd, int signal) {
 
 // What goes on in a container's cgroup when there is none.
 absl::Status NoCgroup(const std::string& id) {
-  return absl::FailedPreconditionError(absl::StrCat("container ", id, " has no cgroup any more"));
+  return absl::FailedPreconditionError(absl::StrCat("container ", id, " has no cgroup"));
+}
+
+// Limits that a container without a cgroup would not have. Device rules are none: without a
+// privilege there is no device to be had.
+bool HasLimits(const LinuxResources& resources) {
+  return resources.memory.has_value() || resources.cpu.has_value() || resources.pids.has_value() ||
+         resources.block_io.has_value() || !resources.hugepage_limits.empty() ||
+         resources.network.has_value() || !resources.rdma.empty() || !resources.unified.empty();
+}
+
+// Null if the container is to go without.
+absl::StatusOr<std::unique_ptr<Cgroup>> MakeCgroup(const CreateOptions& options) {
+  const Linux& spec = options.spec.linux_;
+  absl::StatusOr<std::unique_ptr<Cgroup>> made = Cgroup::Create(spec.cgroups_path, spec.resources);
+  const int error = ErrnoOf(made.status());
+  const bool forbidden = error == EACCES || error == EPERM || error == EROFS;
+  if (made.ok() || !options.cgroup_optional || !forbidden) return made;
+  if (!HasLimits(spec.resources)) return std::unique_ptr<Cgroup>();
+  return Annotate(made.status(), "linux.resources: limits need a cgroup");
 }
 
 std::string RootPath(const CreateOptions& options) {
@@ -113,7 +134,17 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   GANTRY_RETURN_IF_ERROR(PlanStdio(spec.process, options.stdio, user_namespace, &plan));
   const std::string root = RootPath(options);
   if (!options.rootfs_mounts.empty()) GANTRY_RETURN_IF_ERROR(MakeDirectories(root, 0711));
-  GANTRY_RETURN_IF_ERROR(PlanRootfs(options, root, cgroups_path, &plan));
+  GANTRY_ASSIGN_OR_RETURN(state->cgroup, MakeCgroup(options));
+  state->without_cgroup = state->cgroup == nullptr;
+  // What failed is the answer; a cgroup that is still busy is removed by whoever comes next.
+  absl::Cleanup remove_cgroup = [&cgroup = state->cgroup] {
+    if (cgroup == nullptr) return;
+    cgroup->KillAll(SIGKILL).IgnoreError();
+    cgroup->Remove().IgnoreError();
+  };
+  // Without a cgroup it is in the caller's, which is what "" names there.
+  GANTRY_RETURN_IF_ERROR(
+      PlanRootfs(options, root, state->without_cgroup ? "" : cgroups_path, &plan));
   if (user_namespace.exists) {
     GANTRY_RETURN_IF_ERROR(PlanSysctls(spec.linux_, SysctlPart::kAllButUts, &plan));
   }
@@ -126,9 +157,11 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   plan.SetListener(options.start_listener);
   plan.SetKeptFds(options.preserve_fds);
 
-  GANTRY_ASSIGN_OR_RETURN(state->cgroup, Cgroup::Create(cgroups_path, spec.linux_.resources));
-  absl::StatusOr<Cgroup::Entrance> entrance = state->cgroup->OpenEntrance();
-  if (entrance.ok()) PlanEntrance(*entrance, &spawn, &plan);
+  Cgroup::Entrance entrance;
+  if (!state->without_cgroup) {
+    GANTRY_ASSIGN_OR_RETURN(entrance, state->cgroup->OpenEntrance());
+  }
+  PlanEntrance(entrance, &spawn, &plan);
   state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
   if (user_namespace.exists) {
     spawn.before_go = [&spec](pid_t pid) { return PrepareUserNamespace(pid, spec); };
@@ -139,14 +172,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
         RunHooks("prestart", hooks.prestart, state->hook_state, "creating", pid));
     return RunHooks("createRuntime", hooks.create_runtime, state->hook_state, "creating", pid);
   };
-  absl::StatusOr<Spawned> init = entrance.ok() ? Spawn(plan, spawn) : entrance.status();
-  if (!init.ok()) {
-    // What failed is the answer; a cgroup that is still busy is removed by whoever comes next.
-    state->cgroup->KillAll(SIGKILL).IgnoreError();
-    state->cgroup->Remove().IgnoreError();
-    return init.status();
-  }
-  state->init = *std::move(init);
+  GANTRY_ASSIGN_OR_RETURN(state->init, Spawn(plan, spawn));
+  std::move(remove_cgroup).Cancel();
   // No error: without it the exit is seen a little later, that is all.
   absl::StatusOr<UniqueFd> mounts =
       OpenFile(absl::StrCat("/proc/", state->init.pid, "/ns/mnt"), O_RDONLY);
@@ -169,11 +196,14 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Load(LoadOptions options) 
   } else if (!absl::IsNotFound(pidfd.status())) {
     return pidfd.status();
   }
-  absl::StatusOr<std::unique_ptr<Cgroup>> cgroup = Cgroup::Open(spec.linux_.cgroups_path);
-  if (cgroup.ok()) {
-    state->cgroup = *std::move(cgroup);
-  } else if (!absl::IsNotFound(cgroup.status())) {
-    return cgroup.status();
+  state->without_cgroup = spec.linux_.cgroups_path.empty();
+  if (!state->without_cgroup) {
+    absl::StatusOr<std::unique_ptr<Cgroup>> cgroup = Cgroup::Open(spec.linux_.cgroups_path);
+    if (cgroup.ok()) {
+      state->cgroup = *std::move(cgroup);
+    } else if (!absl::IsNotFound(cgroup.status())) {
+      return cgroup.status();
+    }
   }
   state->init.pid = options.init.pid;
   state->started = !options.start_connection.valid();
@@ -235,9 +265,9 @@ absl::Status Container::Start() {
 absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio& stdio,
                                              const ExecOptions& options) {
   if (HasEnded()) return absl::FailedPreconditionError("exec failed: the container has stopped");
-  if (!has_cgroup()) return NoCgroup(state_->id);
+  if (!has_cgroup() && !state_->without_cgroup) return NoCgroup(state_->id);
   // It would be frozen with the others before it could report anything.
-  GANTRY_ASSIGN_OR_RETURN(const bool frozen, state_->cgroup->Frozen());
+  GANTRY_ASSIGN_OR_RETURN(const bool frozen, Paused());
   if (frozen && !options.ignore_paused) {
     return absl::FailedPreconditionError("cannot exec in a paused container");
   }
@@ -247,23 +277,30 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   }
   PlanBuilder plan;
   SpawnOptions spawn;
+  const UserNamespace user_namespace = UserNamespaceOf(state_->linux_);
+  // A pid namespace is entered by its children. An ordinary user may join it only as root of the
+  // container's user namespace, and so in the child, which clones itself once more.
+  spawn.clones_again = user_namespace.exists && ::geteuid() != 0;
   int join = 0;
   for (const LinuxNamespace& ns : state_->linux_.namespaces) {
-    if (ns.type == NamespaceType::kPid) {
+    if (ns.type == NamespaceType::kPid && !spawn.clones_again) {
       spawn.pid_namespace = state_->init.pidfd.get();
     } else {
       join |= static_cast<int>(NamespaceFlag(ns.type));
     }
   }
-  plan.Add(WaitForGo, "wait for", "the runtime");
+  if (!spawn.clones_again) plan.Add(WaitForGo, "wait for", "the runtime");
   plan.Add(PrepareProcess, "prepare", "the process");
   const std::optional<int> oom =
       process.oom_score_adj.has_value() ? process.oom_score_adj : state_->oom_score_adj;
   if (oom.has_value()) PlanOomScore(*oom, &plan);
-  const UserNamespace user_namespace = UserNamespaceOf(state_->linux_);
   GANTRY_RETURN_IF_ERROR(PlanStdio(process, stdio, user_namespace, &plan));
   plan.Add(SetNamespace, "join the namespaces of container", state_->id,
            SetNamespaceArgs{state_->init.pidfd.get(), join});
+  if (spawn.clones_again) {
+    plan.Add(CloneAgain, "clone in", "the container's pid namespace", CloneArgs{});
+    plan.Add(WaitForGo, "wait for", "the runtime");
+  }
   if (user_namespace.exists) {
     plan.Add(BecomeRoot, "become root of", "the user namespace");
     spawn.before_go = [&process](pid_t pid) { return RaiseHardLimits(pid, process.rlimits); };
@@ -273,7 +310,10 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   plan.SetKeptFds(options.preserve_fds);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(
       process, IdentityOptions{state_->seccomp, /*is_init=*/false, user_namespace.exists}, &plan));
-  GANTRY_ASSIGN_OR_RETURN(const Cgroup::Entrance entrance, state_->cgroup->OpenEntrance());
+  Cgroup::Entrance entrance;
+  if (has_cgroup()) {
+    GANTRY_ASSIGN_OR_RETURN(entrance, state_->cgroup->OpenEntrance());
+  }
   PlanEntrance(entrance, &spawn, &plan);
   absl::StatusOr<Spawned> child = Spawn(plan, spawn);
   if (!child.ok()) return Annotate(child.status(), "exec failed");
@@ -294,7 +334,11 @@ absl::StatusOr<bool> Container::Paused() {
 }
 
 absl::Status Container::KillAll(int signal) {
-  return has_cgroup() ? state_->cgroup->KillAll(signal) : absl::OkStatus();
+  if (has_cgroup()) return state_->cgroup->KillAll(signal);
+  if (!state_->without_cgroup) return absl::OkStatus();
+  // Those that can be told to be its own: a pid namespace ends with its init.
+  const absl::Status sent = Kill(signal);
+  return absl::IsNotFound(sent) ? absl::OkStatus() : sent;
 }
 absl::Status Container::Pause() {
   return has_cgroup() ? state_->cgroup->Freeze() : NoCgroup(state_->id);
@@ -306,6 +350,7 @@ absl::Status Container::Update(const LinuxResources& resources) {
   return has_cgroup() ? state_->cgroup->Apply(resources) : NoCgroup(state_->id);
 }
 absl::StatusOr<std::vector<pid_t>> Container::Pids() {
+  if (state_->without_cgroup) return NoCgroup(state_->id);
   if (!has_cgroup()) return std::vector<pid_t>();
   return state_->cgroup->Pids();
 }

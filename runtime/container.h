@@ -49,6 +49,9 @@ struct CreateOptions {
   bool no_new_keyring = false;
   // Descriptors 3, 4, .. of the caller that the process inherits; all of them must be open.
   unsigned preserve_fds = 0;
+  // Where this user may make no cgroup the container goes without, unless the spec sets limits: it
+  // stays in the caller's. For who is not root.
+  bool cgroup_optional = false;
   // Of ListenForStart, borrowed: what init waits on once Detach was called. -1: none.
   int start_listener = -1;
 };
@@ -57,7 +60,7 @@ struct CreateOptions {
 struct LoadOptions {
   std::string id;
   std::string bundle;
-  Spec spec;  // as it was created, linux.cgroupsPath filled in
+  Spec spec;  // as it was created; linux.cgroupsPath filled in, or empty if it has no cgroup
   ProcessIdentity init;
   SeccompCache* seccomp = nullptr;
   bool no_new_keyring = false;

@@ -109,18 +109,26 @@ absl::Status CheckSysctl(const std::string& name, const Linux& spec) {
 }
 
 // Dots and slashes mean each other in names such as net.ipv4.conf.eth0/1.forwarding.
-absl::StatusOr<std::string> SysctlPath(const std::string& name) {
-  std::string slashed = name;
-  const bool swap = slashed.find('/') == std::string::npos || slashed.find('.') < slashed.find('/');
-  for (char& c : slashed) {
-    if (!swap) break;
+std::string SwapDotsAndSlashes(std::string name) {
+  for (char& c : name) {
     if (c == '.') {
       c = '/';
     } else if (c == '/') {
       c = '.';
     }
   }
-  const std::string path = absl::StrCat("sys/", slashed);
+  return name;
+}
+
+// The spelling with dots, whichever of the two is given: as of sysctl(8), the first one tells.
+std::string Dotted(const std::string& name) {
+  const size_t first = name.find_first_of("./");
+  return first != std::string::npos && name[first] == '/' ? SwapDotsAndSlashes(name) : name;
+}
+
+// `name` is dotted.
+absl::StatusOr<std::string> SysctlPath(const std::string& name) {
+  const std::string path = absl::StrCat("sys/", SwapDotsAndSlashes(name));
   if (CleanPath(absl::StrCat("/", path)) != absl::StrCat("/", path)) {
     return absl::InvalidArgumentError(absl::StrCat("linux.sysctl: not a name: \"", name, "\""));
   }
@@ -188,7 +196,8 @@ void PlanOomScore(int score, PlanBuilder* plan) {
 }
 
 absl::Status PlanSysctls(const Linux& spec, SysctlPart part, PlanBuilder* plan) {
-  for (const auto& [name, value] : spec.sysctl) {
+  for (const auto& [given, value] : spec.sysctl) {
+    const std::string name = Dotted(given);
     if (part != SysctlPart::kAll && IsUtsSysctl(name) != (part == SysctlPart::kUts)) continue;
     GANTRY_RETURN_IF_ERROR(CheckSysctl(name, spec));
     GANTRY_ASSIGN_OR_RETURN(const std::string path, SysctlPath(name));

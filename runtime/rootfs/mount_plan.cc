@@ -106,7 +106,8 @@ absl::Status SetOverlayOptions(const MountOptions& options, MountArgs* args, Pla
   return absl::OkStatus();
 }
 
-// Makes the tree of `args` in this process, for a child that may not.
+// Makes the tree of `args` in this process, for a child that may not. An ordinary user may not here,
+// and leaves it to the child, who is root of a namespace of its own.
 absl::Status MakeTreeHere(const std::string& what, const UniqueFd& id_map, bool map_below,
                           MountArgs* args, PlanBuilder* plan) {
   // What the host mounts later may show in it, what the container mounts may not show on the host.
@@ -128,6 +129,7 @@ absl::Status MakeTreeHere(const std::string& what, const UniqueFd& id_map, bool 
       SetDetail(words, "map its ids");
     }
   }
+  if (error == EPERM && !id_map.valid()) return absl::OkStatus();
   if (error != 0) {
     const std::string detail =
         words.report.detail[0] == '\0' ? "" : absl::StrCat(" (", words.report.detail, ")");

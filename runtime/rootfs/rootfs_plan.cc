@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <set>
+
 #include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/path.h"
@@ -71,8 +73,10 @@ absl::Status PlanDevices(const Spec& spec, PlanBuilder* plan) {
     if (given) continue;
     AddDevice(device.path, S_IFCHR | 0666, makedev(device.major, device.minor), 0, 0, plan);
   }
+  std::set<std::string> made;
   for (const LinuxDevice& device : spec.linux_.devices) {
     const std::string path = CleanPath(device.path);
+    if (!made.insert(path).second) continue;  // engines may name one twice; the first counts
     // A terminal's pair is made by devpts; runc passes over it too.
     if (path == "/dev/ptmx" || path == "/dev/console") continue;
     if (path == "/") {
