@@ -10,6 +10,7 @@
 #include "cli/error_log.h"
 #include "cli/flags.h"
 #include "cli/help.h"
+#include "cli/protect_binary.h"
 #include "cli/state_store.h"
 #include "cli/version.h"
 
@@ -48,6 +49,14 @@ int RunOne(const Command& command, const GlobalOptions& global,
     return Fail(result.status(), "", 1);
   }
   return Fail(result.status(), command.error_prefix, command.error_status);
+}
+
+// The commands that put a process into a container.
+bool EntersContainer(const std::vector<std::string>& args) {
+  for (const std::string& arg : args) {
+    if (arg == "create" || arg == "run" || arg == "exec") return true;
+  }
+  return false;
 }
 
 int Main(std::vector<std::string> args) {
@@ -89,6 +98,13 @@ int Main(std::vector<std::string> args) {
 }  // namespace gantry::cli
 
 int main(int argc, char** argv) {
-  gantry::cli::FillStandardDescriptors();
-  return gantry::cli::Main({argv + 1, argv + argc});
+  using namespace gantry::cli;
+  FillStandardDescriptors();
+  std::vector<std::string> args(argv + 1, argv + argc);
+  // Before anything costs time: it may start the program once more.
+  if (EntersContainer(args)) {
+    const absl::Status safe = ProtectBinary(argv);
+    if (!safe.ok()) return Fail(safe, "", 1);
+  }
+  return Main(std::move(args));
 }

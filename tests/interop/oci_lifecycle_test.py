@@ -4,12 +4,14 @@
 usage: oci_lifecycle_test.py GANTRY_OCI [unittest arguments]
 """
 import array
+import errno
 import fcntl
 import json
 import os
 import pathlib
 import pty
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -535,6 +537,55 @@ class LifecycleTest(unittest.TestCase):
         self.assertEqual(self.limit("memory", "memory.limit_in_bytes"), str(96 << 20))
         self.assertEqual(self.limit("pids", "pids.max"), "20")
         self.refuses("memory", "update", "--memory", "much", self.id)
+
+    # --- the host's side
+
+    def write_through(self, command, during):
+        """Opens the program of a command that runs as a container could, and writes into it once it has ended."""
+        run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        during()
+        exe = os.open(f"/proc/{run.pid}/exe", os.O_PATH)
+        self.addCleanup(os.close, exe)
+        self.oci("kill", self.id, "KILL", check=True)
+        run.wait()
+        fd = os.open(f"/proc/self/fd/{exe}", os.O_WRONLY)
+        os.pwrite(fd, b"overwritten", 0)
+        os.close(fd)
+
+    def until_up(self):
+        give_up = time.monotonic() + 20
+        while not (self.bundle.rootfs / "up").exists():
+            self.assertLess(time.monotonic(), give_up)
+            time.sleep(0.005)
+
+    def test_the_program_cannot_be_overwritten_through_proc_self_exe(self):
+        program = self.work / "gantry-oci"
+        shutil.copy(BINARY, program)
+        before = program.read_bytes()
+        # As from a file system that may not be mounted again: a copy in memory.
+        without_mounts = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+        for prefix in ([], without_mounts):
+            command = [*prefix, str(program), "--root", str(self.oci.root), "run", "-b", str(self.bundle.path), self.id]
+            if prefix:
+                # It gets no further than that, which is far enough to look at what it runs from.
+                done = subprocess.run([*prefix, str(program), "--root", str(self.oci.root), "exec", "x", "cat"],
+                                      stderr=subprocess.PIPE, text=True)
+                self.assertIn("container does not exist", done.stderr)
+                continue
+            self.write("sh", "-c", "touch /up; sleep 1000")
+            with self.assertRaises(OSError) as refused:
+                self.write_through(command, self.until_up)
+            self.assertEqual(refused.exception.errno, errno.EROFS)
+        self.assertEqual(program.read_bytes(), before)
+
+    def test_an_image_that_executes_the_runtime_in_itself_gets_nothing(self):
+        evil = self.bundle.rootfs / "bin/evil"
+        evil.write_text("#!/proc/self/exe --help\n")
+        evil.chmod(0o755)
+        self.running("sleep", "1000")
+        done = self.oci("exec", self.id, "/bin/evil")
+        self.assertEqual(done.returncode, 0, done.stderr)  # the runtime itself, inside the container
+        self.assertIn("gantry-oci", done.stdout)
 
     # --- the rest
 
