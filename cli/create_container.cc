@@ -53,6 +53,18 @@ absl::StatusOr<Bundle> ReadBundle(const std::string& given) {
   return bundle;
 }
 
+// Errors: of the form, in runc's words, or because no container can have such a cgroup yet.
+absl::Status CheckSystemdPath(const std::string& path) {
+  if (std::count(path.begin(), path.end(), ':') != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected cgroupsPath to be of format \"slice:prefix:name\" for systemd "
+                     "cgroups, got \"",
+                     path, "\" instead"));
+  }
+  return absl::UnimplementedError(
+      "--systemd-cgroup: cgroups made by systemd are not supported yet");
+}
+
 // A relative path is below this process's own cgroup, which the next command may not share: what is
 // recorded must be absolute.
 absl::StatusOr<std::string> AbsoluteCgroup(const std::string& path, const std::string& id) {
@@ -141,6 +153,9 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
   GANTRY_RETURN_IF_ERROR(CheckConsole(spec, flags, attachment));
   GANTRY_ASSIGN_OR_RETURN(const unsigned inherited,
                           InheritedFds(flags.preserve_fds, &spec.process.env));
+  if (global.systemd_cgroup) {
+    GANTRY_RETURN_IF_ERROR(CheckSystemdPath(spec.linux_.cgroups_path));
+  }
   const bool cgroup_optional = spec.linux_.cgroups_path.empty() && IsRootless(global);
   if (!global.systemd_cgroup) {
     GANTRY_ASSIGN_OR_RETURN(spec.linux_.cgroups_path, AbsoluteCgroup(spec.linux_.cgroups_path, id));

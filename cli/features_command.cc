@@ -151,7 +151,7 @@ OrderedJson SeccompFeatures() {
 
 OrderedJson LinuxFeatures() {
   OrderedJson linux_part;
-  linux_part["namespaces"] = {"cgroup", "ipc", "mount", "network", "pid", "uts"};
+  linux_part["namespaces"] = {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"};
   OrderedJson capabilities = OrderedJson::array();
   for (const char* name : kCapabilities) {
     if (runtime::CapabilityByName(name).has_value()) capabilities.push_back(name);
