@@ -9,20 +9,18 @@
 #include <cstdlib>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "cli/console_socket.h"
 #include "cli/errors.h"
+#include "cli/inherited_fds.h"
 #include "runtime/cgroup/layout.h"
 #include "runtime/process/start_socket.h"
 
 namespace gantry::cli {
 namespace {
-
-constexpr int kFirstInherited = 3;
 
 mode_t CurrentUmask() {
   const mode_t mask = ::umask(0);
@@ -115,30 +113,6 @@ void AddCreateFlags(Flags& flags, CreateFlags* out) {
   flags.Number("--preserve-fds", &out->preserve_fds);
   flags.Bool("--no-pivot", &out->no_pivot);
   flags.Bool("--no-new-keyring", &out->no_new_keyring);
-}
-
-absl::StatusOr<unsigned> InheritedFds(int64_t preserve_fds, std::vector<std::string>* env) {
-  int64_t count = 0;
-  const char* const listen_fds = ::getenv("LISTEN_FDS");
-  const char* const listen_pid = ::getenv("LISTEN_PID");
-  pid_t pid = 0;
-  // Without a pid they are for whoever finds them (sd_listen_fds(3) wants one, runc does not).
-  const bool ours = listen_pid == nullptr || listen_pid[0] == '\0' ||
-                    (absl::SimpleAtoi(listen_pid, &pid) && pid == ::getpid());
-  if (listen_fds != nullptr && ours && absl::SimpleAtoi(listen_fds, &count) && count > 0) {
-    env->push_back(absl::StrCat("LISTEN_FDS=", count));
-    env->push_back("LISTEN_PID=1");
-  }
-  if (preserve_fds < 0 || preserve_fds > INT16_MAX || count < 0 || count > INT16_MAX) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("preserve-fds: not a number of descriptors: ", preserve_fds));
-  }
-  for (int64_t i = 0; i < count + preserve_fds; ++i) {
-    if (::fcntl(kFirstInherited + static_cast<int>(i), F_GETFD) >= 0) continue;
-    return ErrnoWords(
-        errno, absl::StrCat("unable to stat preserved-fd ", i, " (of ", count + preserve_fds, ")"));
-  }
-  return static_cast<unsigned>(count + preserve_fds);
 }
 
 absl::Status WritePidFile(const std::string& path, pid_t pid) {

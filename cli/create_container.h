@@ -55,11 +55,6 @@ void KillAndReap(int pidfd);
 // The number in `path`, in one step: whoever waits for the file finds it whole.
 absl::Status WritePidFile(const std::string& path, pid_t pid);
 
-// How many descriptors the process inherits: $LISTEN_FDS, if they are meant for this process, and
-// `preserve_fds`. The variables for the process go to `env`. Errors: InvalidArgument if one of them
-// is not open.
-absl::StatusOr<unsigned> InheritedFds(int64_t preserve_fds, std::vector<std::string>* env);
-
 }  // namespace gantry::cli
 
 #endif  // GANTRY_CLI_CREATE_CONTAINER_H_

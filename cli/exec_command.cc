@@ -11,6 +11,7 @@
 #include "cli/create_container.h"
 #include "cli/flags.h"
 #include "cli/foreground.h"
+#include "cli/inherited_fds.h"
 #include "cli/loaded_container.h"
 #include "runtime/spec/names.h"
 

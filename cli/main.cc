@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 
 #include "absl/strings/match.h"
@@ -10,21 +7,13 @@
 #include "cli/error_log.h"
 #include "cli/flags.h"
 #include "cli/help.h"
+#include "cli/inherited_fds.h"
 #include "cli/protect_binary.h"
 #include "cli/state_store.h"
 #include "cli/version.h"
 
 namespace gantry::cli {
 namespace {
-
-// A descriptor of this program's must not become the container's standard input.
-void FillStandardDescriptors() {
-  int fd;
-  do {
-    fd = ::open("/dev/null", O_RDWR);
-  } while (fd >= 0 && fd <= STDERR_FILENO);
-  if (fd >= 0) ::close(fd);
-}
 
 // A command's last error: on standard error for people, in the log for the engine that called.
 int Fail(const absl::Status& status, absl::string_view prefix, int exit_status) {
@@ -99,7 +88,7 @@ int Main(std::vector<std::string> args) {
 
 int main(int argc, char** argv) {
   using namespace gantry::cli;
-  FillStandardDescriptors();
+  NoteInheritedFds();
   std::vector<std::string> args(argv + 1, argv + argc);
   // Before anything costs time: it may start the program once more.
   if (EntersContainer(args)) {

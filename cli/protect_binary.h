@@ -9,9 +9,9 @@ namespace gantry::cli {
 // an image whose program is a script of the interpreter "/proc/self/exe" gets this program executed
 // inside the container, where root may open it, and write once it has ended.
 //
-// Unless the file is out of reach as it is, the program is executed again: from a read-only mount of
-// its file that is nowhere attached, or from a sealed copy in memory where that may not be made. Then
-// this does not return. Before anything else in the process: `argv` is that of main.
+// Unless the file is out of reach as it is, the program is executed again: from a read-only mount
+// of its file that is nowhere attached, or from a sealed copy in memory where that may not be made.
+// Then this does not return. Before anything else in the process: `argv` is that of main.
 absl::Status ProtectBinary(char** argv);
 
 }  // namespace gantry::cli

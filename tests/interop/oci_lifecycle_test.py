@@ -253,6 +253,13 @@ class LifecycleTest(unittest.TestCase):
         done = self.run_with_fd_3(write_end, "--preserve-fds", "9")
         self.assertIn("unable to stat preserved-fd 1 (of 9)", done.stderr)
 
+    def test_what_the_runtime_opens_itself_is_never_handed_on(self):
+        # Its log would be descriptor 3 then, the container's directory 4.
+        self.write("true")
+        for count in (1, 2, 5):
+            self.refuses(f"unable to stat preserved-fd 0 (of {count})", "--log", self.work / "log", "run",
+                         "--preserve-fds", count, "-b", self.bundle.path, self.id)
+
     def test_sockets_of_a_service_manager_are_handed_on(self):
         listener = socket.socket(socket.AF_UNIX)
         self.addCleanup(listener.close)
