@@ -34,6 +34,11 @@ void ReadPlugins(TomlTable& plugins, Config* config) {
     table.NotSupported("slow_chown", "there are no remapped snapshots");
     table.NotSupported("mount_options", "mount options are chosen by gantry");
   });
+  plugins.Table("io.containerd.differ.v1.walking", [config](TomlTable& table) {
+    table.Integer("max_layer_bytes", &config->layer.max_bytes, 0, INT64_MAX);
+    table.Integer("max_layer_ratio", &config->layer.max_ratio, 0, INT64_MAX);
+    table.Integer("max_layer_entries", &config->layer.max_entries, 0, INT64_MAX);
+  });
   plugins.Table("io.containerd.gc.v1.scheduler", [config](TomlTable& table) {
     table.Double("pause_threshold", &config->gc.pause_threshold);
     table.Integer("deletion_threshold", &config->gc.deletion_threshold, 0, INT64_MAX);
@@ -224,6 +229,9 @@ std::string DumpConfig(const Config& config) {
       "\n  uid = ", config.debug.uid, "\n  gid = ", config.debug.gid,
       "\n  level = ", Quoted(config.log_level), "\n  format = ", Quoted(config.log_format),
       "\n\n[metrics]\n  address = ", Quoted(config.metrics_address),
+      "\n\n[plugins.\"io.containerd.differ.v1.walking\"]\n  max_layer_bytes = ",
+      config.layer.max_bytes, "\n  max_layer_ratio = ", config.layer.max_ratio,
+      "\n  max_layer_entries = ", config.layer.max_entries,
       "\n\n[plugins.\"io.containerd.gc.v1.scheduler\"]\n  pause_threshold = ",
       absl::StrCat(config.gc.pause_threshold).find('.') == std::string::npos
           ? absl::StrCat(config.gc.pause_threshold, ".0")

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "daemon/proxy_plugin.h"
 #include "daemon/service_set.h"
+#include "services/diff/layer_limits.h"
 #include "services/gc/schedule_options.h"
 
 namespace gantry::daemon {
@@ -46,6 +47,8 @@ struct Config {
   // programs.
   std::vector<std::string> own_runtimes = {"io.containerd.gantry.v1", "io.containerd.runc.v2",
                                            "io.containerd.runtime.v1.linux"};
+  // plugins."io.containerd.differ.v1.walking"
+  diff::LayerLimits layer;
   // plugins."io.containerd.gc.v1.scheduler"
   gc::ScheduleOptions gc;
   // plugins."io.containerd.metadata.v1.bolt": "shared" or "isolated".

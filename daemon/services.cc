@@ -85,7 +85,7 @@ absl::Status Services::Parts::OpenDiff() {
         "services: diff reads and makes content: it cannot be served without content, or a proxy "
         "plugin of type content");
   }
-  diff = std::make_unique<diff::DiffService>(content->provider(), shared.layers);
+  diff = std::make_unique<diff::DiffService>(content->provider(), shared.layers, config.layer);
   return absl::OkStatus();
 }
 

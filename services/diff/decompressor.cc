@@ -19,20 +19,27 @@ constexpr int kMaxZstdWindowLog = 27;
 // Reads the compressed file front to back.
 class Source {
  public:
-  Source(int fd, uint64_t size) : fd_(fd), size_(size), buffer_(kChunk) {}
+  Source(int fd, uint64_t size) : fd_(fd), size_(size) {}
 
-  // The next bytes of the file; empty at its end.
-  absl::StatusOr<absl::string_view> Next() {
-    if (offset_ == size_) return absl::string_view();
-    const size_t want = static_cast<size_t>(std::min<uint64_t>(buffer_.size(), size_ - offset_));
+  // Fills `out` with the next bytes of the file, as far as it goes; 0 at its end.
+  absl::StatusOr<size_t> Read(char* out, size_t size) {
+    if (offset_ == size_) return 0;
+    const size_t want = static_cast<size_t>(std::min<uint64_t>(size, size_ - offset_));
     ssize_t got;
     do {
-      got = ::pread(fd_, buffer_.data(), want, static_cast<off_t>(offset_));
+      got = ::pread(fd_, out, want, static_cast<off_t>(offset_));
     } while (got < 0 && errno == EINTR);
     if (got < 0) return ErrnoError(errno, "read the layer");
     if (got == 0) return absl::DataLossError("the layer's blob is shorter than its record says");
     offset_ += static_cast<uint64_t>(got);
-    return absl::string_view(buffer_.data(), static_cast<size_t>(got));
+    return static_cast<size_t>(got);
+  }
+
+  // The next bytes of the file, good until the next call; empty at its end.
+  absl::StatusOr<absl::string_view> Next() {
+    buffer_.resize(kChunk);
+    GANTRY_ASSIGN_OR_RETURN(const size_t got, Read(buffer_.data(), buffer_.size()));
+    return absl::string_view(buffer_.data(), got);
   }
 
  private:
@@ -45,7 +52,15 @@ class Source {
 class Plain final : public Decompressor {
  public:
   Plain(int fd, uint64_t size) : source_(fd, size) {}
-  absl::StatusOr<absl::string_view> Next() override { return source_.Next(); }
+  absl::StatusOr<size_t> Read(std::span<char> out) override {
+    size_t have = 0;
+    while (have < out.size()) {
+      GANTRY_ASSIGN_OR_RETURN(const size_t got, source_.Read(out.data() + have, out.size() - have));
+      if (got == 0) break;
+      have += got;
+    }
+    return have;
+  }
 
  private:
   Source source_;
@@ -53,16 +68,15 @@ class Plain final : public Decompressor {
 
 class Gzip final : public Decompressor {
  public:
-  Gzip(int fd, uint64_t size) : source_(fd, size), state_(new inflate_state), output_(kChunk) {
-    Reset();
-  }
+  Gzip(int fd, uint64_t size) : source_(fd, size), state_(new inflate_state) { Reset(); }
 
-  absl::StatusOr<absl::string_view> Next() override {
-    for (;;) {
-      if (state_->avail_in == 0) {
+  absl::StatusOr<size_t> Read(std::span<char> out) override {
+    state_->next_out = reinterpret_cast<uint8_t*>(out.data());
+    state_->avail_out = static_cast<uint32_t>(out.size());
+    while (state_->avail_out > 0) {
+      if (state_->avail_in == 0 && !at_end_) {
         GANTRY_ASSIGN_OR_RETURN(const absl::string_view more, source_.Next());
-        if (more.empty() && !in_member_) return absl::string_view();
-        if (more.empty()) at_end_ = true;
+        at_end_ = more.empty();
         state_->next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(more.data()));
         state_->avail_in = static_cast<uint32_t>(more.size());
       }
@@ -73,22 +87,23 @@ class Gzip final : public Decompressor {
           ++state_->next_in;
           --state_->avail_in;
         }
+        if (state_->avail_in == 0 && at_end_) break;
         if (state_->avail_in == 0) continue;
         Restart();
       }
-      state_->next_out = output_.data();
-      state_->avail_out = static_cast<uint32_t>(output_.size());
+      const uint32_t room = state_->avail_out;
       const int result = isal_inflate(state_.get());
       if (result != ISAL_DECOMP_OK) {
         return absl::DataLossError(
             absl::StrCat("inflate the layer: broken gzip stream (", result, ")"));
       }
-      if (state_->block_state == ISAL_BLOCK_FINISH) in_member_ = false;
-      const size_t made = output_.size() - state_->avail_out;
-      if (made > 0) return absl::string_view(reinterpret_cast<char*>(output_.data()), made);
-      if (at_end_ && in_member_)
+      if (state_->block_state == ISAL_BLOCK_FINISH) {
+        in_member_ = false;
+      } else if (at_end_ && state_->avail_out == room) {
         return absl::DataLossError("inflate the layer: unexpected EOF in a gzip stream");
+      }
     }
+    return out.size() - state_->avail_out;
   }
 
  private:
@@ -102,53 +117,54 @@ class Gzip final : public Decompressor {
 
   // Starts the next member where the last ended.
   void Restart() {
-    uint8_t* const next = state_->next_in;
+    uint8_t* const next_in = state_->next_in;
+    uint8_t* const next_out = state_->next_out;
     const uint32_t available = state_->avail_in;
+    const uint32_t room = state_->avail_out;
     Reset();
-    state_->next_in = next;
+    state_->next_in = next_in;
     state_->avail_in = available;
+    state_->next_out = next_out;
+    state_->avail_out = room;
   }
 
   Source source_;
   std::unique_ptr<inflate_state> state_;
-  std::vector<uint8_t> output_;
   bool in_member_ = true;
   bool at_end_ = false;
 };
 
 class Zstd final : public Decompressor {
  public:
-  Zstd(int fd, uint64_t size)
-      : source_(fd, size), stream_(ZSTD_createDStream(), ZSTD_freeDStream), output_(kChunk) {
+  Zstd(int fd, uint64_t size) : source_(fd, size), stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
     ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
   }
 
-  absl::StatusOr<absl::string_view> Next() override {
-    for (;;) {
+  absl::StatusOr<size_t> Read(std::span<char> to) override {
+    ZSTD_outBuffer out{to.data(), to.size(), 0};
+    while (out.pos < out.size) {
+      // A buffer that was full may have more behind it, whatever has been read.
       if (input_.pos == input_.size && !flushing_) {
         GANTRY_ASSIGN_OR_RETURN(const absl::string_view more, source_.Next());
-        if (more.empty()) {
-          if (pending_ != 0)
-            return absl::DataLossError("inflate the layer: unexpected EOF in a zstd stream");
-          return absl::string_view();
+        if (more.empty() && pending_ != 0) {
+          return absl::DataLossError("inflate the layer: unexpected EOF in a zstd stream");
         }
+        if (more.empty()) break;
         input_ = {more.data(), more.size(), 0};
       }
-      ZSTD_outBuffer out{output_.data(), output_.size(), 0};
       pending_ = ZSTD_decompressStream(stream_.get(), &out, &input_);
       if (ZSTD_isError(pending_)) {
         return absl::DataLossError(
             absl::StrCat("inflate the layer: ", ZSTD_getErrorName(pending_)));
       }
-      flushing_ = out.pos == out.size;  // a full buffer may have more behind it
-      if (out.pos > 0) return absl::string_view(output_.data(), out.pos);
+      flushing_ = out.pos == out.size && pending_ != 0;
     }
+    return out.pos;
   }
 
  private:
   Source source_;
   std::unique_ptr<ZSTD_DStream, size_t (*)(ZSTD_DStream*)> stream_;
-  std::vector<char> output_;
   ZSTD_inBuffer input_{nullptr, 0, 0};
   size_t pending_ = 0;  // 0: a frame has ended
   bool flushing_ = false;

@@ -1,10 +1,11 @@
 #ifndef GANTRY_SERVICES_DIFF_DECOMPRESSOR_H_
 #define GANTRY_SERVICES_DIFF_DECOMPRESSOR_H_
 
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 
 namespace gantry::diff {
 
@@ -12,9 +13,9 @@ namespace gantry::diff {
 class Decompressor {
  public:
   virtual ~Decompressor() = default;
-  // The next bytes, empty at the end of the stream. They are good until the next call.
+  // The next bytes, straight into `out`, which they fill but at the end; 0 there.
   // Errors: DataLoss for a stream that is broken or cut short.
-  virtual absl::StatusOr<absl::string_view> Next() = 0;
+  virtual absl::StatusOr<size_t> Read(std::span<char> out) = 0;
 };
 
 // Reads `fd` from its start to `size_bytes` and inflates gzip (several members too), zstd (several

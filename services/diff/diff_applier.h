@@ -5,23 +5,19 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/digest.h"
+#include "services/diff/layer_limits.h"
+#include "services/diff/layer_stream.h"
 #include "services/diff/mounted_tree.h"
 
 namespace gantry::diff {
 
-// What a layer was, once inflated: the diff id of the image's config.
-struct Applied {
-  Digest digest;
-  int64_t size_bytes = 0;
-};
-
 // Unpacks the layer in `fd` (tar, plain or compressed with gzip or zstd; `size_bytes` long) into
 // the tree that `mounts` show. Blocks; memory is bounded whatever the layer says. Errors: DataLoss
 // for a broken stream, InvalidArgument for an entry that cannot be (each names the entry),
-// ResourceExhausted for a full disk. What had been unpacked by then stays: the snapshot is the
-// client's to remove.
-absl::StatusOr<Applied> ApplyLayer(int fd, uint64_t size_bytes, const std::vector<Mount>& mounts);
+// ResourceExhausted for a full disk or a layer past `limits`. What had been unpacked by then stays:
+// the snapshot is the client's to remove.
+absl::StatusOr<Applied> ApplyLayer(int fd, uint64_t size_bytes, const std::vector<Mount>& mounts,
+                                   const LayerLimits& limits = {});
 
 }  // namespace gantry::diff
 

@@ -43,7 +43,7 @@ grpc::ServerUnaryReactor* DiffService::Apply(grpc::CallbackServerContext* contex
     const std::vector<Mount> mounts = ToMounts(request->mounts());
     GANTRY_ASSIGN_OR_RETURN(const std::unique_ptr<content::BlobReader> blob,
                             content_.Open(rpc.ns, digest));
-    absl::StatusOr<Applied> applied = ApplyLayer(blob->fd(), blob->size(), mounts);
+    absl::StatusOr<Applied> applied = ApplyLayer(blob->fd(), blob->size(), mounts, limits_);
     if (!applied.ok())
       return Annotate(applied.status(), absl::StrCat("apply layer ", digest.text()));
     response->mutable_applied()->set_media_type(kUncompressedLayer);

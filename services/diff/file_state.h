@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "services/diff/layer_writer.h"
+#include "services/diff/entry.h"
 
 namespace gantry::diff {
 

@@ -4,10 +4,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "absl/strings/escaping.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/errors.h"
+#include "base/fault_point.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "services/diff/file_state.h"
@@ -18,10 +21,25 @@ namespace {
 constexpr char kWhiteoutPrefix[] = ".wh.";
 constexpr char kOpaqueMark[] = ".wh..wh..opq";
 constexpr char kAufsPrefix[] = ".wh..wh.";
+constexpr char kDefaultAcl[] = "system.posix_acl_default";
+constexpr mode_t kPermissions = 0777;
+constexpr mode_t kModeBits = 07777;
 
-std::pair<std::string, std::string> Split(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+// The process's file mode creation mask, which umask(2) cannot tell without setting it. All bits if
+// it cannot be read, so that every mode is set.
+mode_t CurrentUmask() {
+  const absl::StatusOr<std::string> status = ReadFile("/proc/thread-self/status");
+  if (!status.ok()) return kPermissions;
+  constexpr char kKey[] = "\nUmask:\t";
+  const size_t at = status->find(kKey);
+  if (at == std::string::npos) return kPermissions;
+  const std::string digits = status->substr(at + sizeof kKey - 1, 4);
+  uint32_t mask = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '7') return kPermissions;
+    mask = mask * 8 + static_cast<uint32_t>(c - '0');
+  }
+  return mask;
 }
 
 struct timespec Omit() {
@@ -30,49 +48,79 @@ struct timespec Omit() {
   return time;
 }
 
-}  // namespace
-
-absl::Status LayerWriter::Add(const Entry& entry, const DataSource& data) {
-  const std::string path = CleanPath(absl::StrCat("/", entry.name));
-  return Annotate(AddAt(entry, path, data),
-                  absl::StrCat("layer entry \"", absl::CHexEscape(entry.name), "\""));
-}
-
-absl::StatusOr<int> LayerWriter::Parent(const std::string& path) {
-  if (!parent_.valid() || parent_path_ != path) {
-    GANTRY_ASSIGN_OR_RETURN(parent_, MakeDirectoriesInRoot(root_, path, 0755));
-    parent_path_ = path;
+absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return ErrnoError(errno, "write");
+    bytes.remove_prefix(static_cast<size_t>(put));
+    offset += put;
   }
-  return parent_.get();
-}
-
-absl::Status LayerWriter::AddAt(const Entry& entry, const std::string& path,
-                                const DataSource& data) {
-  if (entry.name.empty()) return absl::InvalidArgumentError("empty name");
-  if (path == "/") {
-    if (!S_ISDIR(entry.mode))
-      return absl::InvalidArgumentError("names the root and is not a directory");
-    GANTRY_RETURN_IF_ERROR(SetAttributes(root_, ".", entry));
-    directories_.push_back({path, entry.mtime});
-    return absl::OkStatus();
-  }
-  const auto [directory, base] = Split(path);
-  GANTRY_ASSIGN_OR_RETURN(const int parent, Parent(directory));
-  if (absl::StartsWith(base, kWhiteoutPrefix)) return Whiteout(parent, directory, base);
-
-  GANTRY_RETURN_IF_ERROR(MakeRoom(parent, base, path, S_ISDIR(entry.mode) && !entry.is_hardlink));
-  GANTRY_RETURN_IF_ERROR(Create(parent, base, entry, data));
-  made_.insert(path);
   return absl::OkStatus();
 }
 
-absl::Status LayerWriter::Whiteout(int parent, const std::string& directory,
-                                   absl::string_view base) {
+}  // namespace
+
+LayerWriter::LayerWriter(int root, int64_t max_file_bytes)
+    : root_(root), max_file_bytes_(max_file_bytes), umask_(CurrentUmask()), directories_(root) {}
+
+absl::Status LayerWriter::Add(const Entry& entry, const DataSource& data) {
+  absl::Status added = FaultPoint("diff.apply.entry");
+  if (added.ok()) added = AddAt(entry, data);
+  if (added.ok()) return added;
+  return Annotate(added, absl::StrCat("layer entry ", QuotedName(entry.name)));
+}
+
+void LayerWriter::Remember(const Directory& parent, absl::string_view base) {
+  if (!parent.fresh) made_.insert(absl::HashOf(parent.inode, base));
+}
+
+bool LayerWriter::IsOurs(const Directory& parent, absl::string_view base) const {
+  return parent.fresh || made_.contains(absl::HashOf(parent.inode, base));
+}
+
+absl::Status LayerWriter::AddAt(const Entry& entry, const DataSource& data) {
+  if (entry.name.empty()) return absl::InvalidArgumentError("empty name");
+  const std::string path = CleanPath(absl::StrCat("/", entry.name));
+  if (path == "/") return Root(entry);
+  const auto [directory, base] = SplitPath(path);
+  GANTRY_ASSIGN_OR_RETURN(const Directory* const parent, directories_.Enter(directory));
+  if (absl::StartsWith(base, kWhiteoutPrefix)) return Whiteout(*parent, base);
+  Remember(*parent, base);
+  if (entry.is_hardlink) return Link(*parent, directory, base, entry);
+  switch (entry.mode & S_IFMT) {
+    case S_IFREG:
+      return MakeFile(*parent, base, entry, data);
+    case S_IFDIR:
+      return MakeDirectory(*parent, base, path, entry);
+    case S_IFLNK:
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+      return MakeNode(*parent, base, entry);
+    default:
+      return absl::InvalidArgumentError("a type that a layer cannot hold");
+  }
+}
+
+absl::Status LayerWriter::Root(const Entry& entry) {
+  if (!S_ISDIR(entry.mode) || entry.is_hardlink) {
+    return absl::InvalidArgumentError("names the root and is not a directory");
+  }
+  GANTRY_ASSIGN_OR_RETURN(Directory* const root, directories_.Enter("/"));
+  GANTRY_RETURN_IF_ERROR(SetAttributes(root->fd.get(), nullptr, entry, ~mode_t{0}));
+  root->mtime = entry.mtime;
+  root->inherits_group = (entry.mode & S_ISGID) != 0;
+  return absl::OkStatus();
+}
+
+absl::Status LayerWriter::Whiteout(const Directory& parent, absl::string_view base) {
   if (base == kOpaqueMark) {
-    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(FdPath(parent)));
+    if (parent.fresh) return absl::OkStatus();
+    GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            ListDirectory(FdPath(parent.fd.get())));
     for (const std::string& name : names) {
-      if (made_.count(JoinPath(directory, name)) == 0)
-        GANTRY_RETURN_IF_ERROR(RemoveTreeAt(parent, name));
+      if (!IsOurs(parent, name)) GANTRY_RETURN_IF_ERROR(RemoveTreeAt(parent.fd.get(), name));
     }
     return absl::OkStatus();
   }
@@ -82,141 +130,163 @@ absl::Status LayerWriter::Whiteout(int parent, const std::string& directory,
   if (name.empty() || name == "." || name == "..") {
     return absl::InvalidArgumentError("whiteout of nothing, or of a directory that holds it");
   }
-  GANTRY_RETURN_IF_ERROR(RemoveTreeAt(parent, name));
-  Forget();
-  return absl::OkStatus();
+  return RemoveTreeAt(parent.fd.get(), name);
 }
 
-absl::Status LayerWriter::MakeRoom(int parent, const std::string& base, const std::string& path,
-                                   bool for_directory) {
-  struct stat st {};
-  if (::fstatat(parent, base.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno == ENOENT) return absl::OkStatus();
-    return ErrnoError(errno, absl::StrCat("stat ", path));
+absl::Status LayerWriter::Make(const Directory& parent, const std::string& base,
+                               const std::function<int()>& make, absl::string_view what) {
+  if (make() == 0) return absl::OkStatus();
+  if (errno == EEXIST) {
+    GANTRY_RETURN_IF_ERROR(RemoveTreeAt(parent.fd.get(), base));
+    if (make() == 0) return absl::OkStatus();
   }
-  if (for_directory && S_ISDIR(st.st_mode)) return absl::OkStatus();
-  GANTRY_RETURN_IF_ERROR(RemoveTreeAt(parent, base));
-  return absl::OkStatus();
+  return ErrnoError(errno, what);
 }
 
-absl::Status LayerWriter::Create(int parent, const std::string& base, const Entry& entry,
-                                 const DataSource& data) {
-  if (entry.is_hardlink) return Link(parent, base, entry);
-  switch (entry.mode & S_IFMT) {
-    case S_IFREG:
-      return CreateFile(parent, base, entry, data);
-    case S_IFDIR:
-      if (::mkdirat(parent, base.c_str(), 0700) != 0 && errno != EEXIST) {
-        return ErrnoError(errno, "create the directory");
-      }
-      directories_.push_back({CleanPath(absl::StrCat("/", entry.name)), entry.mtime});
-      break;
-    case S_IFLNK:
-      if (::symlinkat(entry.link.c_str(), parent, base.c_str()) != 0) {
-        return ErrnoError(errno, absl::StrCat("create the symbolic link to \"",
-                                              absl::CHexEscape(entry.link), "\""));
-      }
-      break;
-    case S_IFCHR:
-    case S_IFBLK:
-    case S_IFIFO:
-      if (S_ISCHR(entry.mode) && entry.device == 0) {
-        return absl::InvalidArgumentError(
-            "a 0/0 character device, which overlayfs takes for a whiteout");
-      }
-      if (::mknodat(parent, base.c_str(), entry.mode & (S_IFMT | 0600), entry.device) != 0) {
-        return ErrnoError(errno, "create the node");
-      }
-      break;
-    default:
-      return absl::InvalidArgumentError("a type that a layer cannot hold");
+absl::Status LayerWriter::MakeDirectory(const Directory& parent, const std::string& base,
+                                        const std::string& path, const Entry& entry) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  const int at = parent.fd.get();
+  bool made = ::mkdirat(at, base.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return ErrnoError(errno, "create the directory");
+  UniqueFd fd(::openat(at, base.c_str(), kFlags));
+  if (!fd.valid() && (errno == ENOTDIR || errno == ELOOP)) {
+    GANTRY_RETURN_IF_ERROR(RemoveTreeAt(at, base));
+    made = ::mkdirat(at, base.c_str(), 0700) == 0;
+    if (!made) return ErrnoError(errno, "create the directory");
+    fd = UniqueFd(::openat(at, base.c_str(), kFlags));
   }
-  return SetAttributes(parent, base, entry);
-}
-
-absl::Status LayerWriter::Link(int parent, const std::string& base, const Entry& entry) {
-  const std::string target = CleanPath(absl::StrCat("/", entry.link));
-  const std::string shown = absl::StrCat("hard link to \"", absl::CHexEscape(entry.link), "\"");
-  if (target == "/") return absl::InvalidArgumentError(absl::StrCat(shown, ": a directory"));
-  const auto [directory, name] = Split(target);
-  absl::StatusOr<UniqueFd> from = OpenInRoot(root_, directory, O_PATH | O_DIRECTORY);
-  if (!from.ok()) return Annotate(from.status(), shown);
-  // No AT_SYMLINK_FOLLOW: a link to a symbolic link is one to the link itself.
-  if (::linkat(from->get(), name.c_str(), parent, base.c_str(), 0) != 0)
-    return ErrnoError(errno, shown);
-  return absl::OkStatus();
-}
-
-absl::Status LayerWriter::CreateFile(int parent, const std::string& base, const Entry& entry,
-                                     const DataSource& data) {
-  GANTRY_ASSIGN_OR_RETURN(const UniqueFd file,
-                          OpenFileAt(parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-  GANTRY_ASSIGN_OR_RETURN(
-      const int64_t size, data([&](int64_t offset, absl::string_view bytes) -> absl::Status {
-        while (!bytes.empty()) {
-          const ssize_t put = ::pwrite(file.get(), bytes.data(), bytes.size(), offset);
-          if (put < 0 && errno == EINTR) continue;
-          if (put < 0) return ErrnoError(errno, "write");
-          bytes.remove_prefix(static_cast<size_t>(put));
-          offset += put;
-        }
-        return absl::OkStatus();
-      }));
-  struct stat st {};
-  if (::fstat(file.get(), &st) != 0) return ErrnoError(errno, "stat");
-  if (st.st_size < size && ::ftruncate(file.get(), size) != 0)
-    return ErrnoError(errno, "set the size");
-  // Owner before mode and capabilities: chown(2) clears set-user-ID bits and security.capability.
-  if (::fchown(file.get(), entry.uid, entry.gid) != 0) return ErrnoError(errno, "set the owner");
-  if (::fchmod(file.get(), entry.mode & 07777) != 0) return ErrnoError(errno, "set the mode");
+  if (!fd.valid()) return ErrnoError(errno, "open the directory");
+  GANTRY_RETURN_IF_ERROR(SetAttributes(fd.get(), &parent, entry, ~mode_t{0}));
+  // From here on `parent` is gone.
+  GANTRY_ASSIGN_OR_RETURN(Directory* const directory, directories_.Push(path, std::move(fd), made));
+  directory->mtime = entry.mtime;
   for (const auto& [name, value] : entry.xattrs) {
-    if (!IsLayerXattr(name)) continue;  // forged whiteouts, labels of another host
-    if (::fsetxattr(file.get(), name.c_str(), value.data(), value.size(), 0) != 0 &&
-        errno != ENOTSUP) {
-      return ErrnoError(errno, absl::StrCat("set xattr ", name));
-    }
+    if (name == kDefaultAcl) directory->default_acl = value;
   }
+  return absl::OkStatus();
+}
+
+absl::Status LayerWriter::MakeFile(const Directory& parent, const std::string& base,
+                                   const Entry& entry, const DataSource& data) {
+  UniqueFd file;
+  GANTRY_RETURN_IF_ERROR(Make(
+      parent, base,
+      [&] {
+        file = UniqueFd(::openat(parent.fd.get(), base.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                 entry.mode & kPermissions));
+        return file.valid() ? 0 : -1;
+      },
+      "create the file"));
+  int64_t end = 0;
+  GANTRY_ASSIGN_OR_RETURN(const int64_t size,
+                          data([&](int64_t offset, absl::string_view bytes) -> absl::Status {
+                            end = offset + static_cast<int64_t>(bytes.size());
+                            return WriteAt(file.get(), offset, bytes);
+                          }));
+  if (max_file_bytes_ > 0 && size > max_file_bytes_) {
+    return absl::ResourceExhaustedError(absl::StrCat("a file of ", size, " bytes, of which ",
+                                                     max_file_bytes_,
+                                                     " are allowed (max_layer_bytes)"));
+  }
+  if (end < size && ::ftruncate(file.get(), size) != 0) return ErrnoError(errno, "set the size");
+  GANTRY_RETURN_IF_ERROR(
+      SetAttributes(file.get(), &parent, entry, entry.mode & kPermissions & ~umask_));
   const struct timespec times[2] = {Omit(), entry.mtime};
   if (::futimens(file.get(), times) != 0) return ErrnoError(errno, "set the times");
   return absl::OkStatus();
 }
 
-absl::Status LayerWriter::SetAttributes(int parent, const std::string& base, const Entry& entry) {
-  const bool is_link = S_ISLNK(entry.mode);
-  if (::fchownat(parent, base.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    return ErrnoError(errno, "set the owner");
-  }
-  // fchmodat(2) follows links, and `base` was made or found not to be one a moment ago by the only
-  // writer.
-  if (!is_link && ::fchmodat(parent, base.c_str(), entry.mode & 07777, 0) != 0) {
-    return ErrnoError(errno, "set the mode");
-  }
-  const std::string path = absl::StrCat(FdPath(parent), "/", base);
-  for (const auto& [name, value] : entry.xattrs) {
-    if (!IsLayerXattr(name)) continue;  // forged whiteouts, labels of another host
-    if (::lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
-    // The kernel takes user.* on files and directories only.
-    if (errno == ENOTSUP || (errno == EPERM && absl::StartsWith(name, "user."))) continue;
-    return ErrnoError(errno, absl::StrCat("set xattr ", name));
-  }
-  const struct timespec times[2] = {Omit(), entry.mtime};
-  if (::utimensat(parent, base.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
-    return ErrnoError(errno, "set the times");
-  return absl::OkStatus();
+bool LayerWriter::OwnedAsMade(const Directory* parent, const Entry& entry) const {
+  return parent != nullptr && !parent->inherits_group && entry.uid == ::geteuid() &&
+         entry.gid == ::getegid();
 }
 
-absl::Status LayerWriter::Finish() {
-  Forget();
-  for (const DirectoryTime& directory : directories_) {
-    const absl::StatusOr<UniqueFd> fd =
-        OpenInRoot(root_, directory.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd.ok()) continue;  // a later entry has replaced or removed it
-    const struct timespec times[2] = {Omit(), directory.mtime};
-    if (::futimens(fd->get(), times) != 0) {
-      return ErrnoError(errno, absl::StrCat("set the times of ", directory.path));
+absl::Status LayerWriter::SetAttributes(int fd, const Directory* parent, const Entry& entry,
+                                        mode_t have) {
+  // A directory that was there before belongs to whom it belonged.
+  const bool as_made = !S_ISDIR(entry.mode) && OwnedAsMade(parent, entry);
+  // Owner before mode and capabilities: chown(2) clears set-user-ID bits and security.capability.
+  if (!as_made && ::fchown(fd, entry.uid, entry.gid) != 0) {
+    return ErrnoError(errno, "set the owner");
+  }
+  if (have != (entry.mode & kModeBits) && ::fchmod(fd, entry.mode & kModeBits) != 0) {
+    return ErrnoError(errno, "set the mode");
+  }
+  for (const auto& [name, value] : entry.xattrs) {
+    if (!IsLayerXattr(name)) continue;  // forged whiteouts, labels of another host
+    if (S_ISDIR(entry.mode) && name == kDefaultAcl) continue;  // set when it is left
+    if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0 && errno != ENOTSUP) {
+      return ErrnoError(errno, absl::StrCat("set xattr ", QuotedName(name)));
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status LayerWriter::MakeNode(const Directory& parent, const std::string& base,
+                                   const Entry& entry) {
+  const int at = parent.fd.get();
+  const bool is_link = S_ISLNK(entry.mode);
+  if (S_ISCHR(entry.mode) && entry.device == 0) {
+    return absl::InvalidArgumentError(
+        "a 0/0 character device, which overlayfs takes for a whiteout");
+  }
+  if (is_link) {
+    GANTRY_RETURN_IF_ERROR(Make(
+        parent, base, [&] { return ::symlinkat(entry.link.c_str(), at, base.c_str()); },
+        absl::StrCat("create the symbolic link to ", QuotedName(entry.link))));
+  } else {
+    GANTRY_RETURN_IF_ERROR(Make(
+        parent, base,
+        [&] {
+          return ::mknodat(at, base.c_str(), entry.mode & (S_IFMT | kPermissions), entry.device);
+        },
+        "create the node"));
+  }
+  if (!OwnedAsMade(&parent, entry) &&
+      ::fchownat(at, base.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    return ErrnoError(errno, "set the owner");
+  }
+  // fchmodat(2) follows links, and `base` was made a moment ago by the only writer.
+  if (!is_link && ::fchmodat(at, base.c_str(), entry.mode & kModeBits, 0) != 0) {
+    return ErrnoError(errno, "set the mode");
+  }
+  for (const auto& [name, value] : entry.xattrs) {
+    if (!IsLayerXattr(name)) continue;
+    const std::string path = absl::StrCat(FdPath(at), "/", base);
+    if (::lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
+    // The kernel takes user.* on files and directories only.
+    if (errno == ENOTSUP || (errno == EPERM && absl::StartsWith(name, "user."))) continue;
+    return ErrnoError(errno, absl::StrCat("set xattr ", QuotedName(name)));
+  }
+  const struct timespec times[2] = {Omit(), entry.mtime};
+  if (::utimensat(at, base.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+    return ErrnoError(errno, "set the times");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerWriter::Link(const Directory& parent, const std::string& parent_path,
+                               const std::string& base, const Entry& entry) {
+  const std::string target = CleanPath(absl::StrCat("/", entry.link));
+  const auto shown = [&] { return absl::StrCat("hard link to ", QuotedName(entry.link)); };
+  if (target == "/") return absl::InvalidArgumentError(absl::StrCat(shown(), ": a directory"));
+  const auto [directory, base_of_target] = SplitPath(target);
+  const std::string name = base_of_target;  // a lambda cannot take a structured binding yet
+  UniqueFd elsewhere;
+  if (directory != parent_path) {
+    absl::StatusOr<UniqueFd> from = OpenInRoot(root_, directory, O_PATH | O_DIRECTORY);
+    if (!from.ok()) return ErrnoError(ErrnoOf(from.status()), shown());
+    elsewhere = *std::move(from);
+  }
+  const int from = elsewhere.valid() ? elsewhere.get() : parent.fd.get();
+  // Of itself: removing what is in the way would remove the target.
+  if (!elsewhere.valid() && name == base) return absl::InvalidArgumentError(shown() + ": itself");
+  // No AT_SYMLINK_FOLLOW: a link to a symbolic link is one to the link itself.
+  return Make(
+      parent, base, [&] { return ::linkat(from, name.c_str(), parent.fd.get(), base.c_str(), 0); },
+      shown());
 }
 
 }  // namespace gantry::diff

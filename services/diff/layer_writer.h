@@ -1,31 +1,16 @@
 #ifndef GANTRY_SERVICES_DIFF_LAYER_WRITER_H_
 #define GANTRY_SERVICES_DIFF_LAYER_WRITER_H_
 
-#include <sys/stat.h>
-
 #include <functional>
-#include <set>
 #include <string>
-#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "base/unique_fd.h"
+#include "services/diff/directory_stack.h"
+#include "services/diff/entry.h"
 
 namespace gantry::diff {
-
-// One entry of a layer's tar. `name` and `link` are as the archive has them, so hostile.
-struct Entry {
-  std::string name;
-  std::string link;  // target of a hard or symbolic link
-  bool is_hardlink = false;
-  mode_t mode = 0;  // type and permission bits, as st_mode
-  uid_t uid = 0;
-  gid_t gid = 0;
-  dev_t device = 0;  // of a device node
-  struct timespec mtime {};
-  std::vector<std::pair<std::string, std::string>> xattrs;
-};
 
 // Gives an entry's data in pieces: calls `sink(offset, bytes)` for each, holes left out, and
 // returns the file's size.
@@ -38,39 +23,44 @@ using DataSource = std::function<absl::StatusOr<int64_t>(
 // layer.md "Applying Changesets".
 class LayerWriter {
  public:
-  // `root` (O_PATH is enough) outlives this.
-  explicit LayerWriter(int root) : root_(root) {}
+  // `root` (O_PATH is enough) outlives this. No file may have more than `max_file_bytes`, holes
+  // included (0: no limit).
+  LayerWriter(int root, int64_t max_file_bytes);
 
   // Errors name the entry. `data` is called for regular files only.
   absl::Status Add(const Entry& entry, const DataSource& data);
   // Sets the times of directories, which adding to them has changed. Call once, last.
-  absl::Status Finish();
+  absl::Status Finish() { return directories_.Finish(); }
 
  private:
-  absl::Status AddAt(const Entry& entry, const std::string& path, const DataSource& data);
-  absl::Status Whiteout(int parent, const std::string& directory, absl::string_view base);
-  absl::Status MakeRoom(int parent, const std::string& base, const std::string& path,
-                        bool for_directory);
-  absl::Status Create(int parent, const std::string& base, const Entry& entry,
-                      const DataSource& data);
-  absl::Status CreateFile(int parent, const std::string& base, const Entry& entry,
-                          const DataSource& data);
-  absl::Status Link(int parent, const std::string& base, const Entry& entry);
-  absl::Status SetAttributes(int parent, const std::string& base, const Entry& entry);
-  // A descriptor of the directory `path`, made if missing; that of the last call is kept.
-  absl::StatusOr<int> Parent(const std::string& path);
-  void Forget() { parent_.reset(); }
+  using Directory = DirectoryStack::Directory;
+
+  absl::Status AddAt(const Entry& entry, const DataSource& data);
+  absl::Status Root(const Entry& entry);
+  absl::Status Whiteout(const Directory& parent, absl::string_view base);
+  // Calls `make` (0 or -1 and errno), and again once what is in its way is removed.
+  absl::Status Make(const Directory& parent, const std::string& base,
+                    const std::function<int()>& make, absl::string_view what);
+  absl::Status MakeDirectory(const Directory& parent, const std::string& base,
+                             const std::string& path, const Entry& entry);
+  absl::Status MakeFile(const Directory& parent, const std::string& base, const Entry& entry,
+                        const DataSource& data);
+  absl::Status MakeNode(const Directory& parent, const std::string& base, const Entry& entry);
+  absl::Status Link(const Directory& parent, const std::string& parent_path,
+                    const std::string& base, const Entry& entry);
+  // Of a file or directory that is open; `have` is its mode now.
+  absl::Status SetAttributes(int fd, const Directory* parent, const Entry& entry, mode_t have);
+  [[nodiscard]] bool OwnedAsMade(const Directory* parent, const Entry& entry) const;
+  void Remember(const Directory& parent, absl::string_view base);
+  [[nodiscard]] bool IsOurs(const Directory& parent, absl::string_view base) const;
 
   const int root_;
-  UniqueFd parent_;
-  std::string parent_path_;
-  // Paths that this layer has made: an opaque mark spares them.
-  std::set<std::string> made_;
-  struct DirectoryTime {
-    std::string path;
-    struct timespec mtime;
-  };
-  std::vector<DirectoryTime> directories_;
+  const int64_t max_file_bytes_;
+  const mode_t umask_;
+  DirectoryStack directories_;
+  // Hashes of what this layer has put into directories that were there before it: an opaque mark
+  // spares it.
+  absl::flat_hash_set<size_t> made_;
 };
 
 }  // namespace gantry::diff

@@ -12,32 +12,11 @@
 namespace gantry::diff {
 namespace {
 
-constexpr size_t kBlock = 512;
+constexpr size_t kBlock = kTarBlock;
 constexpr int64_t kOctal7 = 07777777;       // most that a field of 8 bytes holds
 constexpr int64_t kOctal11 = 077777777777;  // and one of 12
 
 using Records = std::vector<std::pair<std::string, std::string>>;
-
-struct UstarHeader {
-  char name[100];
-  char mode[8];
-  char uid[8];
-  char gid[8];
-  char size[12];
-  char mtime[12];
-  char checksum[8];
-  char type;
-  char link[100];
-  char magic[6];
-  char version[2];
-  char user[32];
-  char group[32];
-  char major[8];
-  char minor[8];
-  char prefix[155];
-  char fill[12];
-};
-static_assert(sizeof(UstarHeader) == kBlock);
 
 template <size_t N>
 void Octal(char (&field)[N], int64_t value) {

@@ -6,15 +6,10 @@
 
 #include "absl/status/status.h"
 #include "services/diff/byte_sink.h"
-#include "services/diff/layer_writer.h"
+#include "services/diff/entry.h"
+#include "services/diff/tar_format.h"
 
 namespace gantry::diff {
-
-// A piece of a file that is not a hole.
-struct Extent {
-  int64_t offset = 0;
-  int64_t size = 0;
-};
 
 // Writes a tar (pax interchange format) in which equal entries give equal bytes: no name of a user,
 // no access time, PAX records only where ustar has no room, ordered. Memory is bounded but for

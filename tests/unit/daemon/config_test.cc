@@ -42,6 +42,10 @@ oom_score = -999
 [plugins."io.containerd.gc.v1.scheduler"]
   pause_threshold = 0.5
   schedule_delay = "1s500ms"
+[plugins."io.containerd.differ.v1.walking"]
+  max_layer_bytes = 1000
+  max_layer_ratio = 0
+  max_layer_entries = 7
 [plugins."io.containerd.snapshotter.v1.overlayfs"]
   root_path = "/layers"
 [plugins."io.containerd.runtime.v2.task"]
@@ -65,6 +69,9 @@ oom_score = -999
   EXPECT_EQ(config.log_format, "json");
   EXPECT_EQ(config.gc.pause_threshold, 0.5);
   EXPECT_EQ(config.gc.schedule_delay, absl::Milliseconds(1500));
+  EXPECT_EQ(config.layer.max_bytes, 1000);
+  EXPECT_EQ(config.layer.max_ratio, 0);
+  EXPECT_EQ(config.layer.max_entries, 7);
   EXPECT_EQ(config.overlayfs_root, "/layers");
   EXPECT_EQ(config.shim, "/usr/libexec/shim");
 }

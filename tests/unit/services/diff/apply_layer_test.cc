@@ -161,6 +161,86 @@ TEST_F(ApplyLayerTest, AnEntryBelowADirectoryThatWasReplacedIsNotWrittenIntoTheO
   EXPECT_EQ(*ReadFile(At("root/top/a/g")), "2");
 }
 
+TEST_F(ApplyLayerTest, AnOpaqueMarkSparesWhatItsLayerMadeHoweverTheEntriesAreOrdered) {
+  ASSERT_TRUE(MakeDirectories(At("root/there/old")).ok());
+  const std::string layer = LayerBuilder()
+                                .File("there/mine", "")
+                                .Directory("new")
+                                .File("new/mine", "")
+                                .File("elsewhere", "")
+                                .File("there/.wh..wh..opq", "")
+                                .File("new/.wh..wh..opq", "")
+                                .File("there/later", "")
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(*ListDirectory(At("root/there")), (std::vector<std::string>{"later", "mine"}));
+  EXPECT_EQ(*ListDirectory(At("root/new")), std::vector<std::string>{"mine"});
+}
+
+TEST_F(ApplyLayerTest, ADirectoryKeepsItsTimeHoweverOftenTheLayerComesBackToIt) {
+  const std::string layer = LayerBuilder()
+                                .Directory("a")
+                                .Directory("b")
+                                .File("a/x", "")
+                                .File("b/x", "")
+                                .File("a/sub/deep/y", "")
+                                .File("b/y", "")
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(Stat("root/a").st_mtim.tv_sec, 1000000000);
+  EXPECT_EQ(Stat("root/a").st_mtim.tv_nsec, 5);
+  EXPECT_EQ(Stat("root/b").st_mtim.tv_sec, 1000000000);
+}
+
+TEST_F(ApplyLayerTest, WhatIsMadeInADirectoryInheritsNothingFromIt) {
+  // user::rwx, user:1234:rwx, group::r-x, mask::rwx, other::---
+  const std::string acl(
+      "\x02\0\0\0\x01\0\x07\0\xff\xff\xff\xff\x02\0\x07\0\xd2\x04\0\0\x04\0\x05\0\xff\xff\xff\xff"
+      "\x10\0\x07\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff",
+      44);
+  const std::string layer = LayerBuilder()
+                                .Add("d", S_IFDIR | 02775, "",
+                                     [&](archive_entry* e) {
+                                       ::archive_entry_set_gid(e, 77);
+                                       ::archive_entry_xattr_add_entry(
+                                           e, "system.posix_acl_default", acl.data(), acl.size());
+                                     })
+                                .File("d/f", "x", 0604)
+                                .Directory("d/sub", 0705)
+                                .File("other", "x")
+                                .File("d/late", "x", 0604)
+                                .Finish();
+  const absl::StatusOr<Applied> applied = Apply(layer, Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  for (const char* name : {"root/d/f", "root/d/late", "root/d/sub"}) {
+    const struct stat st = Stat(name);
+    EXPECT_EQ(st.st_mode & 07777, S_ISDIR(st.st_mode) ? 0705u : 0604u) << name;
+    EXPECT_EQ(st.st_gid, 0u) << name;
+    EXPECT_EQ(::getxattr(At(name).c_str(), "system.posix_acl_access", nullptr, 0), -1) << name;
+    EXPECT_EQ(::getxattr(At(name).c_str(), "system.posix_acl_default", nullptr, 0), -1) << name;
+  }
+  EXPECT_EQ(Stat("root/d").st_mode, mode_t{S_IFDIR | 02775});
+  EXPECT_EQ(::getxattr(At("root/d").c_str(), "system.posix_acl_default", nullptr, 0), 44);
+}
+
+TEST_F(ApplyLayerTest, MoreOpenDirectoriesThanAreHeldAreFoundAgain) {
+  std::string deep;
+  LayerBuilder builder;
+  for (int i = 0; i < 300; ++i) {
+    absl::StrAppend(&deep, i == 0 ? "" : "/", i % 10);
+    builder.Directory(deep);
+  }
+  builder.File(deep + "/f", "bottom").File("0/1/f", "top");
+  const absl::StatusOr<Applied> applied = Apply(builder.Finish(), Bind(At("root")));
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(*ReadFile(At("root/" + deep + "/f")), "bottom");
+  for (const char* name : {"root/0", "root/0/1", "root/0/1/2/3/4/5/6/7/8/9"}) {
+    EXPECT_EQ(Stat(name).st_mtim.tv_sec, 1000000000) << name;
+  }
+}
+
 TEST_F(ApplyLayerTest, AnEmptyLayerIsALayer) {
   EXPECT_TRUE(Apply(LayerBuilder().Finish(), Bind(At("root"))).ok());
   EXPECT_TRUE(Apply("", Bind(At("root"))).ok());

@@ -86,9 +86,10 @@ inline UniqueFd MemoryFile(const std::string& bytes) {
   return fd;
 }
 
-inline absl::StatusOr<Applied> Apply(const std::string& layer, const std::vector<Mount>& mounts) {
+inline absl::StatusOr<Applied> Apply(const std::string& layer, const std::vector<Mount>& mounts,
+                                     const LayerLimits& limits = {}) {
   const UniqueFd fd = MemoryFile(layer);
-  return ApplyLayer(fd.get(), layer.size(), mounts);
+  return ApplyLayer(fd.get(), layer.size(), mounts, limits);
 }
 
 inline std::vector<Mount> Bind(const std::string& path) {
