@@ -29,11 +29,15 @@ void ReadGrpc(TomlTable& table, Config* config) {
 void ReadPlugins(TomlTable& plugins, Config* config) {
   plugins.Table("io.containerd.snapshotter.v1.overlayfs", [config](TomlTable& table) {
     table.String("root_path", &config->overlayfs_root);
-    table.NotSupported("upperdir_label", "labels are not written to the upper directory");
-    table.NotSupported("sync_remove", "removal is always in the background");
-    table.NotSupported("slow_chown", "there are no remapped snapshots");
-    table.NotSupported("mount_options", "mount options are chosen by gantry");
+    table.Strings("mount_options", &config->overlayfs.mount_options);
+    table.Bool("upperdir_label", &config->overlayfs.upperdir_label);
+    table.Bool("sync_remove", &config->overlayfs.sync_remove);
+    // Clients change owners themselves, whether or not this allows them to.
+    bool slow_chown = false;
+    table.Bool("slow_chown", &slow_chown);
   });
+  plugins.Table("io.containerd.snapshotter.v1.native",
+                [config](TomlTable& table) { table.String("root_path", &config->native_root); });
   plugins.Table("io.containerd.differ.v1.walking", [config](TomlTable& table) {
     table.Integer("max_layer_bytes", &config->layer.max_bytes, 0, INT64_MAX);
     table.Integer("max_layer_ratio", &config->layer.max_ratio, 0, INT64_MAX);
@@ -245,7 +249,12 @@ std::string DumpConfig(const Config& config) {
       "\n\n[plugins.\"io.containerd.runtime.v2.task\"]\n  shim = ", Quoted(config.shim),
       "\n  own_runtimes = ", QuotedList(config.own_runtimes),
       "\n\n[plugins.\"io.containerd.snapshotter.v1.overlayfs\"]\n  root_path = ",
-      Quoted(config.overlayfs_root), "\n");
+      Quoted(config.overlayfs_root),
+      "\n  mount_options = ", QuotedList(config.overlayfs.mount_options),
+      "\n  upperdir_label = ", config.overlayfs.upperdir_label ? "true" : "false",
+      "\n  sync_remove = ", config.overlayfs.sync_remove ? "true" : "false",
+      "\n\n[plugins.\"io.containerd.snapshotter.v1.native\"]\n  root_path = ",
+      Quoted(config.native_root), "\n");
   for (const ProxyPlugin& plugin : config.proxy_plugins) dump += Dump(plugin);
   return dump;
 }

@@ -14,6 +14,7 @@
 #include "daemon/service_set.h"
 #include "services/diff/layer_limits.h"
 #include "services/gc/schedule_options.h"
+#include "services/snapshots/overlay_options.h"
 
 namespace gantry::daemon {
 
@@ -41,6 +42,10 @@ struct Config {
   int64_t oom_score = 0;
   // plugins."io.containerd.snapshotter.v1.overlayfs".root_path; empty: below root.
   std::string overlayfs_root;
+  // The rest of that table.
+  snapshots::OverlayOptions overlayfs;
+  // plugins."io.containerd.snapshotter.v1.native".root_path; empty: below root.
+  std::string native_root;
   // plugins."io.containerd.runtime.v2.task".shim; empty: beside gantryd, else in PATH.
   std::string shim;
   // The same table's own_runtimes: names of runtimes that gantry's shim serves. Others are

@@ -48,6 +48,10 @@ void AddParts(const PluginPaths& paths, const Config& config, PluginRegistry* re
                    .id = "overlayfs",
                    .platforms = here,
                    .exports = {{"root", paths.snapshots}}});
+    registry->Add({.type = "io.containerd.snapshotter.v1",
+                   .id = "native",
+                   .platforms = here,
+                   .exports = {{"root", paths.native}}});
   }
   // The name that clients filter by; the store behind it is LMDB.
   registry->Add({.type = "io.containerd.metadata.v1",

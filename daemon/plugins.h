@@ -11,6 +11,7 @@ namespace gantry::daemon {
 struct PluginPaths {
   std::string root;       // of content
   std::string snapshots;  // of the overlayfs snapshotter
+  std::string native;     // and of the native one
   std::string state;      // of tasks
 };
 

@@ -90,9 +90,11 @@ absl::Status Services::Parts::OpenDiff() {
 }
 
 absl::Status Services::Parts::OpenIntrospection() {
-  plugins = DescribePlugins(
-      {.root = config.root, .snapshots = SnapshotsPart::OverlayRoot(config), .state = config.state},
-      config);
+  plugins = DescribePlugins({.root = config.root,
+                             .snapshots = SnapshotsPart::OverlayRoot(config),
+                             .native = SnapshotsPart::NativeRoot(config),
+                             .state = config.state},
+                            config);
   GANTRY_ASSIGN_OR_RETURN(std::string uuid, introspection::LoadOrCreateUuid(config.root));
   GANTRY_ASSIGN_OR_RETURN(const uint64_t pid_namespace, introspection::PidNamespace());
   introspection = std::make_unique<introspection::IntrospectionService>(

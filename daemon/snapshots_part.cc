@@ -16,12 +16,22 @@ std::string SnapshotsPart::OverlayRoot(const Config& config) {
                                        : config.overlayfs_root;
 }
 
+std::string SnapshotsPart::NativeRoot(const Config& config) {
+  return config.native_root.empty() ? absl::StrCat(config.root, "/snapshots-native")
+                                    : config.native_root;
+}
+
 absl::StatusOr<std::unique_ptr<SnapshotsPart>> SnapshotsPart::Open(const Shared& shared) {
   std::unique_ptr<SnapshotsPart> part(new SnapshotsPart());
-  GANTRY_ASSIGN_OR_RETURN(part->overlayfs_, snapshots::OverlaySnapshotter::Open(
-                                                OverlayRoot(shared.config), shared.store));
+  GANTRY_ASSIGN_OR_RETURN(
+      part->overlayfs_, snapshots::OverlaySnapshotter::Open(OverlayRoot(shared.config),
+                                                            shared.store, shared.config.overlayfs));
+  GANTRY_ASSIGN_OR_RETURN(
+      part->native_, snapshots::NativeSnapshotter::Open(NativeRoot(shared.config), shared.store));
   part->shared_overlayfs_ =
       std::make_unique<snapshots::SharedSnapshotter>(*part->overlayfs_, shared.store);
+  part->shared_native_ =
+      std::make_unique<snapshots::SharedSnapshotter>(*part->native_, shared.store);
   for (const ProxyPlugin& plugin : shared.config.proxy_plugins) {
     if (plugin.Type() == ProxyType::kSnapshot) part->AddProxy(plugin);
   }
@@ -39,9 +49,13 @@ void SnapshotsPart::AddProxy(const ProxyPlugin& plugin) {
 
 std::map<std::string, snapshots::ServedSnapshotter> SnapshotsPart::ByName(const Shared& shared) {
   std::map<std::string, snapshots::ServedSnapshotter> served;
-  snapshots::Snapshotter* overlayfs = overlayfs_.get();
-  if (shared.Callers() == rpc::Caller::kDaemon) overlayfs = shared_overlayfs_.get();
-  served["overlayfs"] = {.snapshotter = overlayfs};
+  if (shared.Callers() == rpc::Caller::kDaemon) {
+    served["overlayfs"] = {.snapshotter = shared_overlayfs_.get()};
+    served["native"] = {.snapshotter = shared_native_.get()};
+  } else {
+    served["overlayfs"] = {.snapshotter = overlayfs_.get()};
+    served["native"] = {.snapshotter = native_.get()};
+  }
   for (const Proxy& proxy : proxies_) {
     served[proxy.name] = {.snapshotter = proxy.client.get(), .executor = proxy.executor.get()};
   }
@@ -59,6 +73,7 @@ void SnapshotsPart::Name(GrpcListener::NamedServices* named) {
 
 void SnapshotsPart::AddCollectibles(std::vector<gc::Collectible*>* kinds) {
   kinds->push_back(&overlayfs_->collectible());
+  kinds->push_back(&native_->collectible());
 }
 
 }  // namespace gantry::daemon

@@ -9,6 +9,7 @@
 #include "base/executor.h"
 #include "daemon/grpc_listener.h"
 #include "daemon/parts.h"
+#include "services/snapshots/native_snapshotter.h"
 #include "services/snapshots/overlay_snapshotter.h"
 #include "services/snapshots/shared_snapshotter.h"
 #include "services/snapshots/snapshots_client.h"
@@ -28,8 +29,9 @@ class SnapshotsPart {
   // Ends what waits for another process.
   void CancelCalls();
 
-  // Where the overlayfs snapshotter keeps its layers.
+  // Where the snapshotters keep their layers.
   static std::string OverlayRoot(const Config& config);
+  static std::string NativeRoot(const Config& config);
 
  private:
   struct Proxy {
@@ -43,8 +45,10 @@ class SnapshotsPart {
   std::map<std::string, snapshots::ServedSnapshotter> ByName(const Shared& shared);
 
   std::unique_ptr<snapshots::OverlaySnapshotter> overlayfs_;
+  std::unique_ptr<snapshots::NativeSnapshotter> native_;
   // The same for a daemon that calls.
   std::unique_ptr<snapshots::SharedSnapshotter> shared_overlayfs_;
+  std::unique_ptr<snapshots::SharedSnapshotter> shared_native_;
   std::vector<Proxy> proxies_;
   std::unique_ptr<snapshots::SnapshotsService> service_;
 };

@@ -89,6 +89,16 @@ void TomlTable::Strings(absl::string_view key, std::vector<std::string>* values)
   }
 }
 
+void TomlTable::Bool(absl::string_view key, bool* value) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  const auto* flag = node->as_boolean();
+  if (flag == nullptr) {
+    return Fail(*node, key, absl::StrCat("is ", TypeName(*node), ", must be true or false"));
+  }
+  *value = flag->get();
+}
+
 void TomlTable::Integer(absl::string_view key, int64_t* value, int64_t least, int64_t most) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;

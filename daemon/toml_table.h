@@ -32,6 +32,7 @@ class TomlTable {
 
   void String(absl::string_view key, std::string* value);
   void Strings(absl::string_view key, std::vector<std::string>* values);
+  void Bool(absl::string_view key, bool* value);
   // Error when outside `least` to `most`.
   void Integer(absl::string_view key, int64_t* value, int64_t least, int64_t most);
   void Id(absl::string_view key, uint32_t* value);

@@ -46,8 +46,14 @@ oom_score = -999
   max_layer_bytes = 1000
   max_layer_ratio = 0
   max_layer_entries = 7
+[plugins."io.containerd.snapshotter.v1.native"]
+  root_path = "/copies"
 [plugins."io.containerd.snapshotter.v1.overlayfs"]
   root_path = "/layers"
+  mount_options = ["xino=off", "nfs_export=off"]
+  upperdir_label = true
+  sync_remove = true
+  slow_chown = true
 [plugins."io.containerd.runtime.v2.task"]
   shim = "/usr/libexec/shim"
 )",
@@ -73,6 +79,10 @@ oom_score = -999
   EXPECT_EQ(config.layer.max_ratio, 0);
   EXPECT_EQ(config.layer.max_entries, 7);
   EXPECT_EQ(config.overlayfs_root, "/layers");
+  EXPECT_THAT(config.overlayfs.mount_options, ElementsAre("xino=off", "nfs_export=off"));
+  EXPECT_TRUE(config.overlayfs.upperdir_label);
+  EXPECT_TRUE(config.overlayfs.sync_remove);
+  EXPECT_EQ(config.native_root, "/copies");
   EXPECT_EQ(config.shim, "/usr/libexec/shim");
 }
 

@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fault_point.h"
+#include "base/errors.h"
 #include "base/file.h"
 #include "base/temp_dir.h"
 
@@ -15,17 +14,13 @@ namespace {
 class OverlaySnapshotterTest : public testing::Test {
  protected:
   void SetUp() override { Reopen(); }
-  void Reopen() {
+  void Reopen(const OverlayOptions& options = {}) {
     snapshotter_.reset();
     store_.reset();
     store_ = *metadata::Store::Open(dir_.path() + "/meta", {64 << 20});
-    snapshotter_ = *OverlaySnapshotter::Open(Root(), *store_);
+    snapshotter_ = *OverlaySnapshotter::Open(Root(), *store_, options);
   }
   std::string Root() { return dir_.path() + "/snapshots"; }
-  size_t Directories() {
-    EXPECT_TRUE(snapshotter_->Cleanup().ok());
-    return ListDirectory(Root())->size();
-  }
   void Committed(const std::string& name, const std::string& parent = "") {
     ASSERT_TRUE(snapshotter_->Prepare(scope_, "making-" + name, parent, {}).ok());
     ASSERT_TRUE(snapshotter_->Commit(scope_, name, "making-" + name, {}).ok());
@@ -55,64 +50,6 @@ TEST_F(OverlaySnapshotterTest, MountsHaveTheShapeThatClientsKnow) {
   EXPECT_EQ(*snapshotter_->Mounts(scope_, "w"), deep);
 }
 
-TEST_F(OverlaySnapshotterTest, ACommittedKeyIsGoneAndItsNameIsThere) {
-  Committed("base");
-  EXPECT_EQ(snapshotter_->Stat(scope_, "making-base").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(snapshotter_->Stat(scope_, "base")->kind, Kind::kCommitted);
-  EXPECT_EQ(snapshotter_->Mounts(scope_, "base").status().code(),
-            absl::StatusCode::kFailedPrecondition);
-}
-
-TEST_F(OverlaySnapshotterTest, RefusalsHaveContainerdsCodes) {
-  Committed("base");
-  ASSERT_TRUE(snapshotter_->Prepare(scope_, "w", "base", {}).ok());
-  EXPECT_EQ(snapshotter_->Prepare(scope_, "w", "", {}).status().code(),
-            absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(snapshotter_->Prepare(scope_, "x", "w", {}).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(snapshotter_->Prepare(scope_, "x", "no", {}).status().code(),
-            absl::StatusCode::kNotFound);
-  EXPECT_EQ(snapshotter_->Prepare(scope_, "", "", {}).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(snapshotter_->Commit(scope_, "base", "w", {}).code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(snapshotter_->Commit(scope_, "y", "base", {}).code(),
-            absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(snapshotter_->Remove(scope_, "base").code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(snapshotter_->Remove(scope_, "no").code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(snapshotter_->Prepare(scope_, "z", "", {{"containerd.io/snapshot.ref", "base"}})
-                .status()
-                .code(),
-            absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(Directories(), 2u) << "refusals leave nothing";
-}
-
-TEST_F(OverlaySnapshotterTest, NamespacesDoNotSeeEachOther) {
-  Committed("base");
-  const Scope other{"other", ""};
-  EXPECT_EQ(snapshotter_->Stat(other, "base").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(snapshotter_->Prepare(other, "base", "", {}).ok());
-}
-
-TEST_F(OverlaySnapshotterTest, RemovalTakesTheDirectoryAlong) {
-  Committed("base");
-  ASSERT_TRUE(snapshotter_->View(scope_, "v", "base", {}).ok());
-  ASSERT_TRUE(snapshotter_->Remove(scope_, "v").ok());
-  ASSERT_TRUE(snapshotter_->Remove(scope_, "base").ok());
-  EXPECT_EQ(Directories(), 0u);
-}
-
-TEST_F(OverlaySnapshotterTest, UsageCountsAFileWithTwoNamesOnce) {
-  const auto mounts = *snapshotter_->Prepare(scope_, "w", "", {});
-  const int64_t before = snapshotter_->GetUsage(scope_, "w")->inodes;
-  ASSERT_TRUE(
-      WriteFileAtomic(mounts[0].source + "/f", std::string(8192, 'x'), 0644, Durability::kDurable)
-          .ok());
-  ASSERT_EQ(::link((mounts[0].source + "/f").c_str(), (mounts[0].source + "/g").c_str()), 0);
-  EXPECT_EQ(snapshotter_->GetUsage(scope_, "w")->inodes, before + 1);
-  ASSERT_TRUE(snapshotter_->Commit(scope_, "c", "w", {}).ok());
-  EXPECT_GE(snapshotter_->GetUsage(scope_, "c")->size_bytes, 8192);
-}
-
 TEST_F(OverlaySnapshotterTest, TheUpperDirectoryHasItsParentsOwner) {
   const auto mounts = *snapshotter_->Prepare(scope_, "a", "", {});
   ASSERT_EQ(::chown(mounts[0].source.c_str(), 1234, 5678), 0);
@@ -128,47 +65,79 @@ TEST_F(OverlaySnapshotterTest, TheUpperDirectoryHasItsParentsOwner) {
   EXPECT_EQ(st.st_gid, 5678u);
 }
 
-TEST_F(OverlaySnapshotterTest, ListsByFilterAndUpdatesLabels) {
-  Committed("a");
-  Committed("b", "a");
-  EXPECT_EQ(snapshotter_->List(scope_, {"parent==a"})->size(), 1u);
-  EXPECT_EQ(snapshotter_->List(scope_, {"kind==committed"})->size(), 2u);
-  Info info;
-  info.name = "a";
-  info.labels = {{"k", "v"}};
-  EXPECT_EQ(snapshotter_->Update(scope_, info, {"labels.k"})->labels, info.labels);
-  EXPECT_EQ(snapshotter_->Update(scope_, info, {"parent"}).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(snapshotter_->List(scope_, {"labels.k==v"})->size(), 1u);
+TEST_F(OverlaySnapshotterTest, TheUpperDirectoryBelongsToTheRootOfMappedIds) {
+  const Labels labels = {{"containerd.io/snapshot/uidmapping", "0:70000:1000,1000:90000:10"},
+                         {"containerd.io/snapshot/gidmapping", "0:80000:1000"}};
+  const auto mounts = *snapshotter_->Prepare(scope_, "w", "", labels);
+  struct stat st {};
+  ASSERT_EQ(::stat(mounts[0].source.c_str(), &st), 0);
+  EXPECT_EQ(st.st_uid, 70000u);
+  EXPECT_EQ(st.st_gid, 80000u);
+  for (const char* bad : {"", "0:1", "1:2:3", "0:x:5", "0:1:0"}) {
+    Labels broken = labels;
+    broken["containerd.io/snapshot/gidmapping"] = bad;
+    const auto refused = snapshotter_->Prepare(scope_, "x", "", broken);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_NE(refused.status().message().find("gidmapping"), absl::string_view::npos) << bad;
+  }
+  EXPECT_FALSE(snapshotter_->Stat(scope_, "x").ok());
 }
 
-TEST_F(OverlaySnapshotterTest, AKillAtAnyStepLeavesNoDirectoryWithoutARecord) {
+TEST_F(OverlaySnapshotterTest, MountOptionsOfTheConfigurationAreInEveryOverlay) {
+  Reopen({.mount_options = {"xino=off"}});
   Committed("base");
-  snapshotter_.reset();
-  store_.reset();
-  for (const char* point :
-       {"snapshots.create.directory", "snapshots.commit.synced", "snapshots.remove.record",
-        "metadata.commit.before", "metadata.commit.after"}) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      auto store = metadata::Store::Open(dir_.path() + "/meta", {64 << 20});
-      auto snapshotter = OverlaySnapshotter::Open(Root(), **store);
-      ArmFault(point, "crash").IgnoreError();
-      (*snapshotter)->Prepare(scope_, "w", "base", {}).status().IgnoreError();
-      (*snapshotter)->Commit(scope_, "c", "w", {}).IgnoreError();
-      (*snapshotter)->Remove(scope_, "c").IgnoreError();
-      ::_exit(0);
+  const auto mounts = *snapshotter_->Prepare(scope_, "w", "base", {});
+  EXPECT_EQ(mounts[0].options[0], "xino=off");
+  EXPECT_EQ(mounts[0].options[1], "index=off");
+}
+
+TEST_F(OverlaySnapshotterTest, MountOptionsThatCannotBeAreRefusedAtTheStart) {
+  const auto open = [&](const char* option) {
+    return OverlaySnapshotter::Open(dir_.path() + "/other", *store_, {.mount_options = {option}})
+        .status();
+  };
+  EXPECT_EQ(open("no_such_option").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(open("no_such_option").message().find("no_such_option"), absl::string_view::npos);
+  EXPECT_EQ(open("lowerdir=/etc").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(open("metacopy=on").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(ListDirectory(dir_.path() + "/other")->empty());
+}
+
+TEST_F(OverlaySnapshotterTest, TheUpperDirectoryIsToldOnRequest) {
+  constexpr char kLabel[] = "containerd.io/snapshot/overlay.upperdir";
+  Committed("base");
+  EXPECT_EQ(snapshotter_->Stat(scope_, "base")->labels.count(kLabel), 0u);
+  Reopen({.upperdir_label = true});
+  const auto mounts = *snapshotter_->View(scope_, "v", "base", {});
+  EXPECT_EQ(snapshotter_->Stat(scope_, "base")->labels.at(kLabel), mounts[0].source);
+  EXPECT_EQ(snapshotter_->List(scope_, {})->front().labels.count(kLabel), 1u);
+  Info info;
+  info.name = "base";
+  info.labels = {{"k", "v"}};
+  EXPECT_EQ(snapshotter_->Update(scope_, info, {})->labels.count(kLabel), 1u);
+  Reopen();
+  EXPECT_EQ(snapshotter_->Stat(scope_, "base")->labels, info.labels) << "told, not stored";
+}
+
+TEST_F(OverlaySnapshotterTest, MoreLayersThanTheKernelTakesAreRefused) {
+  // Records alone: to commit as many takes as many syncs.
+  const absl::Status written = store_->Update([&](metadata::Writer& writer) {
+    for (uint64_t i = 0; i < 501; ++i) {
+      Record record{.id = 1000 + i, .children = 1};
+      record.info.name = absl::StrCat("l", i);
+      record.info.parent = i == 0 ? "" : absl::StrCat("l", i - 1);
+      record.info.kind = Kind::kCommitted;
+      GANTRY_RETURN_IF_ERROR(
+          writer.Put("snapshots/overlayfs", scope_.ns, record.info.name, Encode(record)));
     }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status)) << point;
-    Reopen();
-    EXPECT_EQ(Directories(), snapshotter_->List(scope_, {})->size()) << point;
-    for (const char* name : {"w", "c"}) snapshotter_->Remove(scope_, name).IgnoreError();
-    EXPECT_EQ(Directories(), 1u) << point;
-    snapshotter_.reset();
-    store_.reset();
-  }
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(written.ok()) << written;
+  ASSERT_TRUE(MakeDirectories(absl::StrCat(Root(), "/1499/fs")).ok());
+  EXPECT_TRUE(snapshotter_->Prepare(scope_, "fits", "l499", {}).ok());
+  const auto refused = snapshotter_->Prepare(scope_, "deep", "l500", {});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(refused.status().message().find("501 layers"), absl::string_view::npos);
 }
 
 }  // namespace

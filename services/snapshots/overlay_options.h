@@ -1,0 +1,21 @@
+#ifndef GANTRY_SERVICES_SNAPSHOTS_OVERLAY_OPTIONS_H_
+#define GANTRY_SERVICES_SNAPSHOTS_OVERLAY_OPTIONS_H_
+
+#include <string>
+#include <vector>
+
+namespace gantry::snapshots {
+
+// As containerd's configuration has them.
+struct OverlayOptions {
+  // For every overlay, besides what gantry adds: "index=off", and "userxattr" in a user namespace.
+  std::vector<std::string> mount_options;
+  // Tell clients the upper directory of each snapshot (containerd.io/snapshot/overlay.upperdir).
+  bool upperdir_label = false;
+  // Remove waits until all is unlinked.
+  bool sync_remove = false;
+};
+
+}  // namespace gantry::snapshots
+
+#endif  // GANTRY_SERVICES_SNAPSHOTS_OVERLAY_OPTIONS_H_
