@@ -148,14 +148,15 @@ TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
   Prepare();
   std::vector<std::string> passed;
   for (const auto& [point, times] : Passes()) passed.push_back(point);
-  EXPECT_THAT(passed,
-              testing::UnorderedElementsAre(
-                  "content.abort.recorded", "content.abort.set_aside", "content.collect.unlink",
-                  "content.commit.durable", "content.commit.recorded", "content.commit.renamed",
-                  "content.commit.synced", "content.ingest.directory", "content.ingest.recorded",
-                  "content.write", "gc.finished", "gc.marked", "gc.settled", "gc.swept",
-                  "metadata.commit.after", "metadata.commit.before", "snapshots.commit.synced",
-                  "snapshots.create.directory", "snapshots.remove.record"));
+  EXPECT_THAT(
+      passed,
+      testing::UnorderedElementsAre(
+          "content.abort.recorded", "content.abort.set_aside", "content.collect.unlink",
+          "content.commit.durable", "content.commit.recorded", "content.commit.renamed",
+          "content.commit.synced", "content.ingest.directory", "content.ingest.recorded",
+          "content.write", "gc.finished", "gc.marked", "gc.settled", "gc.swept",
+          "metadata.commit.after", "metadata.commit.before", "snapshots.commit.synced",
+          "snapshots.create.directory", "snapshots.remove.record", "snapshots.remove.unlink"));
 }
 
 }  // namespace
