@@ -21,7 +21,7 @@ class Environment {
 
   // Keeps room on the disk behind the end of the file for commits to come, so that records can be
   // deleted, and with that space won, where a full disk has none left. Best effort; cheap when
-  // there is nothing to do. For the writer thread.
+  // there is nothing to do. For the thread that commits.
   void ReserveSpace();
 
   [[nodiscard]] MDB_env* env() const { return env_; }
@@ -41,7 +41,7 @@ absl::Status LmdbError(int code, absl::string_view what);
 // A transaction that is aborted unless it is committed.
 class Transaction {
  public:
-  // `flags` is 0 or MDB_RDONLY; `parent` makes a nested one.
+  // `flags` is 0, MDB_RDONLY or MDB_NOMETASYNC; `parent` makes a nested one.
   static absl::StatusOr<Transaction> Begin(const Environment& environment, unsigned flags,
                                            MDB_txn* parent = nullptr);
   Transaction(Transaction&& other) noexcept

@@ -198,18 +198,9 @@ absl::StatusOr<uint64_t> Writer::NextSequence(absl::string_view name) {
   return number;
 }
 
-Store::Store(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {
-  writer_ = std::thread([this] { WriteLoop(); });
-}
+Store::Store(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
 
-Store::~Store() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  work_.notify_one();
-  writer_.join();
-}
+Store::~Store() = default;
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path,
                                                    const StoreOptions& options) {
@@ -249,12 +240,31 @@ absl::Status Store::View(const std::function<absl::Status(const Reader&)>& body)
   return body(Reader(*environment_, transaction.get()));
 }
 
-absl::Status Store::Update(const std::function<absl::Status(Writer&)>& body) {
-  Pending pending{&body, absl::OkStatus()};
+absl::Status Store::Update(const std::function<absl::Status(Writer&)>& body, OnDisk on_disk) {
+  Pending pending{&body, on_disk, absl::OkStatus()};
   std::unique_lock lock(mutex_);
   queue_.push_back(&pending);
-  work_.notify_one();
-  done_.wait(lock, [&] { return pending.done; });
+  done_.wait(lock, [&] { return pending.done || !committing_; });
+  if (pending.done) return pending.status;
+  // Nobody is at it: this thread commits for all that wait. Handing that to a thread of its own
+  // costs two switches, which is more than the transaction.
+  committing_ = true;
+  const std::vector<Pending*> batch(queue_.begin(), queue_.end());
+  queue_.clear();
+  lock.unlock();
+  Commit(batch);
+  lock.lock();
+  committing_ = false;
+  Changes changes;
+  for (Pending* each : batch) {
+    each->done = true;
+    if (!each->status.ok()) continue;
+    changes.mutations += each->changes.mutations;
+    changes.deletions += each->changes.deletions;
+  }
+  // Before the bodies' callers go on, so that what they ask of the observer's owner comes after.
+  if (observer_ != nullptr && changes.mutations > 0) observer_(changes);
+  done_.notify_all();
   return pending.status;
 }
 
@@ -263,36 +273,19 @@ void Store::SetObserver(std::function<void(const Changes&)> observer) {
   observer_ = std::move(observer);
 }
 
-void Store::WriteLoop() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    const std::vector<Pending*> batch(queue_.begin(), queue_.end());
-    queue_.clear();
-    lock.unlock();
-    Commit(batch);
-    lock.lock();
-    Changes changes;
-    for (Pending* pending : batch) {
-      pending->done = true;
-      if (!pending->status.ok()) continue;
-      changes.mutations += pending->changes.mutations;
-      changes.deletions += pending->changes.deletions;
-    }
-    // Before the bodies' callers go on, so that what they ask of the observer's owner comes after.
-    if (observer_ != nullptr && changes.mutations > 0) observer_(changes);
-    done_.notify_all();
-  }
-}
-
 void Store::Commit(const std::vector<Pending*>& batch) {
   const auto fail_all = [&batch](const absl::Status& status) {
     for (Pending* pending : batch) {
       if (pending->status.ok()) pending->status = status;
     }
   };
-  absl::StatusOr<Transaction> transaction = Transaction::Begin(*environment_, 0);
+  const bool at_once = std::any_of(batch.begin(), batch.end(), [](const Pending* pending) {
+    return pending->on_disk == OnDisk::kAtOnce;
+  });
+  // The data is synced in any case, so the database stays whole; the page that makes the
+  // transaction the last one goes along with the next sync.
+  absl::StatusOr<Transaction> transaction =
+      Transaction::Begin(*environment_, at_once ? 0 : MDB_NOMETASYNC);
   if (!transaction.ok()) return fail_all(transaction.status());
   for (Pending* pending : batch) {
     // Nested, so that a body that fails half-way takes back what it wrote and nothing of the

@@ -8,7 +8,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -59,7 +58,7 @@ struct Changes {
   int deletions = 0;  // calls of NoteDeletion
 };
 
-// The names of records that were put while somebody listens. Belongs to the writer thread.
+// The names of records that were put while somebody listens. Belongs to the thread that commits.
 struct PutLog {
   bool on = false;
   std::vector<RecordName> names;
@@ -100,6 +99,15 @@ struct StoreOptions {
   size_t map_size_bytes = size_t{16} << 30;
 };
 
+// When what an Update has written is safe from a power cut. It is from a crash of the daemon in
+// either case, and no order of updates is ever turned round.
+enum class OnDisk {
+  kAtOnce,
+  // With the next update that is: one sync of two is saved. For what can be made anew, and whose
+  // loss is found and mended at the next start.
+  kWithNext,
+};
+
 // The daemon's records in one LMDB file: many readers that block nobody, one writer. Thread-safe.
 class Store {
  public:
@@ -115,35 +123,34 @@ class Store {
   absl::Status View(const std::function<absl::Status(const Reader&)>& body) const;
 
   // Runs `body` in a transaction and returns once it is on the disk. A body that fails changes
-  // nothing. Bodies run one after another on the store's writer thread; those that wait together
-  // share one commit, and with it one sync. A body must not do I/O, block, or call the store.
-  absl::Status Update(const std::function<absl::Status(Writer&)>& body);
+  // nothing. Bodies run one after another, on the thread of one of those who wait: they share one
+  // commit, and with it one sync. A body must not do I/O, block, or call the store.
+  absl::Status Update(const std::function<absl::Status(Writer&)>& body,
+                      OnDisk on_disk = OnDisk::kAtOnce);
 
-  // Has `observer` told after each commit, from the writer thread: it must not block or call the
-  // store. Null ends that; none runs any more when this returns.
+  // Has `observer` told after each commit, from the thread that made it: it must not block or call
+  // the store. Null ends that; none runs any more when this returns.
   void SetObserver(std::function<void(const Changes&)> observer);
 
  private:
   struct Pending {
     const std::function<absl::Status(Writer&)>* body;
+    OnDisk on_disk;
     absl::Status status;
     bool done = false;
     Changes changes;
   };
   explicit Store(std::unique_ptr<Environment> environment);
   absl::Status CheckSchema();
-  void WriteLoop();
   void Commit(const std::vector<Pending*>& batch);
 
   std::unique_ptr<Environment> environment_;
   std::mutex mutex_;
-  std::condition_variable work_;
   std::condition_variable done_;
   std::deque<Pending*> queue_;
-  bool stopping_ = false;
+  bool committing_ = false;
   std::function<void(const Changes&)> observer_;
   PutLog puts_;
-  std::thread writer_;
 };
 
 }  // namespace gantry::metadata

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/fault_point.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "services/metadata/label_mask.h"
 #include "services/metadata/namespaces.h"
 #include "services/snapshots/disk_usage.h"
@@ -53,18 +54,37 @@ DirectorySnapshotter::DirectorySnapshotter(const std::string& name, const std::s
 
 absl::Status DirectorySnapshotter::Restore() {
   std::set<uint64_t> known;
+  std::vector<std::pair<std::string, Record>> gone;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
                             reader.Namespaces(records_.bucket()));
     for (const std::string& ns : namespaces) {
-      GANTRY_RETURN_IF_ERROR(records_.ForEach(reader, ns, [&](const Record& record) {
+      GANTRY_RETURN_IF_ERROR(records_.ForEach(reader, ns, [&](Record record) {
         known.insert(record.id);
+        if (!directories_.Has(record.id)) gone.emplace_back(ns, std::move(record));
         return absl::OkStatus();
       }));
     }
     return absl::OkStatus();
   }));
+  if (!gone.empty()) GANTRY_RETURN_IF_ERROR(Mend(gone));
   return directories_.Open(known);
+}
+
+absl::Status DirectorySnapshotter::Mend(const std::vector<std::pair<std::string, Record>>& gone) {
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    for (const auto& [ns, record] : gone) {
+      LogWarn(
+          record.children == 0
+              ? "a snapshot without a directory is dropped: a power cut has undone its making or "
+                "finished its removal"
+              : "the directory of a snapshot that others are made of is lost",
+          {{"snapshot", record.info.name}, {"namespace", ns}});
+      if (record.children != 0) continue;
+      GANTRY_RETURN_IF_ERROR(RemoveRecord(writer, records_.bucket(), ns, record));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::vector<Mount>> DirectorySnapshotter::Prepare(const Scope& scope,
@@ -130,7 +150,7 @@ absl::StatusOr<std::vector<Mount>> DirectorySnapshotter::Create(Kind kind, const
 
 absl::Status DirectorySnapshotter::WriteRecord(const Scope& scope, const std::string& key,
                                                const std::string& parent, const Placed& placed) {
-  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+  const auto write = [&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Record> taken, records_.Find(writer, scope, key));
     if (taken.has_value()) return AlreadyExists(key);
     GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, scope.ns));
@@ -149,7 +169,8 @@ absl::Status DirectorySnapshotter::WriteRecord(const Scope& scope, const std::st
     record.info.updated_at = record.info.created_at;
     GANTRY_RETURN_IF_ERROR(records_.Put(writer, scope, record));
     return records_.Hold(writer, scope, key);
-  });
+  };
+  return store_.Update(write, metadata::OnDisk::kWithNext);
 }
 
 absl::Status DirectorySnapshotter::HoldTarget(const Scope& scope, const std::string& target) {
@@ -228,7 +249,7 @@ absl::Status DirectorySnapshotter::Commit(const Scope& scope, const std::string&
 
 absl::Status DirectorySnapshotter::Remove(const Scope& scope, const std::string& key) {
   uint64_t id = 0;
-  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+  const auto remove = [&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const Record record, records_.Get(writer, scope, key));
     if (record.children != 0) {
       return absl::FailedPreconditionError(
@@ -238,7 +259,8 @@ absl::Status DirectorySnapshotter::Remove(const Scope& scope, const std::string&
     writer.NoteDeletion();
     GANTRY_RETURN_IF_ERROR(records_.Release(writer, scope, key));
     return RemoveRecord(writer, records_.bucket(), scope.ns, record);
-  }));
+  };
+  GANTRY_RETURN_IF_ERROR(store_.Update(remove, metadata::OnDisk::kWithNext));
   // A failure from here on is a directory without a record: the next start removes it.
   GANTRY_RETURN_IF_ERROR(FaultPoint("snapshots.remove.record"));
   directories_.Discard(id);

@@ -17,7 +17,9 @@ namespace gantry::snapshots {
 // clients get the mounts.
 //
 // A directory is made before its record and goes after it, and directories without a record are
-// removed at the start, so that a crash leaves nothing half done in sight. Source: containerd
+// removed at the start, so that a crash leaves nothing half done in sight. A committed snapshot is
+// on the disk, files and record; others have nothing on it that could not be made anew, and are
+// told to be there before a power cut could no longer undo them. Source: containerd
 // docs/snapshotters/README.md.
 class DirectorySnapshotter : public Snapshotter {
  public:
@@ -74,6 +76,8 @@ class DirectorySnapshotter : public Snapshotter {
  private:
   absl::StatusOr<std::vector<Mount>> Create(Kind kind, const Scope& scope, const std::string& key,
                                             const std::string& parent, const Labels& labels);
+  // Drops records that a power cut has left without their directories.
+  absl::Status Mend(const std::vector<std::pair<std::string, Record>>& gone);
   // Whether Create may go on: fills in the parents, and refuses what can be refused without a
   // write.
   absl::Status Look(const Scope& scope, const std::string& key, const std::string& parent,

@@ -1,6 +1,7 @@
 #include "services/snapshots/snapshot_directories.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -49,6 +50,10 @@ absl::Status SnapshotDirectories::Open(const std::set<uint64_t>& known) {
 
 std::string SnapshotDirectories::Path(uint64_t id, absl::string_view part) const {
   return part.empty() ? absl::StrCat(root_, "/", id) : absl::StrCat(root_, "/", id, "/", part);
+}
+
+bool SnapshotDirectories::Has(uint64_t id) const {
+  return ::access(Path(id).c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
 absl::Status SnapshotDirectories::Make(uint64_t id, absl::string_view part, mode_t mode) {

@@ -28,6 +28,7 @@ class SnapshotDirectories {
   // A number that no directory has.
   uint64_t NextId() { return next_id_.fetch_add(1); }
   [[nodiscard]] std::string Path(uint64_t id, absl::string_view part = "") const;
+  [[nodiscard]] bool Has(uint64_t id) const;
   // Errors: those of mkdir(2).
   absl::Status Make(uint64_t id, absl::string_view part, mode_t mode);
   // Nothing to do is fine; what cannot be removed is logged, and tried again at the next start.

@@ -217,6 +217,25 @@ TEST_P(SnapshotterSuite, AKillAtAnyStepLosesNothingThatWasAnsweredAndLeavesNothi
   }
 }
 
+TEST_P(SnapshotterSuite, ARecordWithoutItsDirectoryIsDroppedAtTheStartUnlessOthersAreMadeOfIt) {
+  Committed("base");
+  Committed("lost", "base");
+  ASSERT_TRUE(snapshotter_->Prepare(scope_, "w", "base", {}).ok());
+  ASSERT_TRUE(snapshotter_->Prepare(scope_, "kept", "base", {}).ok());
+  // In the order in which they were made.
+  const std::vector<std::string> names = *ListDirectory(Root());
+  ASSERT_EQ(names.size(), 4u);
+  Close();
+  for (const int i : {0, 1, 2}) ASSERT_TRUE(RemoveTree(Root() + "/" + names[i]).ok());
+  Reopen();
+  EXPECT_TRUE(snapshotter_->Stat(scope_, "base").ok()) << "its child would be without a parent";
+  EXPECT_FALSE(snapshotter_->Stat(scope_, "lost").ok());
+  EXPECT_FALSE(snapshotter_->Stat(scope_, "w").ok());
+  EXPECT_TRUE(snapshotter_->Stat(scope_, "kept").ok());
+  ASSERT_TRUE(snapshotter_->Remove(scope_, "kept").ok());
+  EXPECT_TRUE(snapshotter_->Remove(scope_, "base").ok()) << "the dropped ones no longer hold it";
+}
+
 INSTANTIATE_TEST_SUITE_P(All, SnapshotterSuite,
                          testing::Values(Implementation{"Overlay",
                                                         [](const auto& root, auto& store) {
