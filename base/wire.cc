@@ -1,5 +1,7 @@
 #include "base/wire.h"
 
+#include <cstring>
+
 namespace gantry {
 namespace {
 
@@ -19,6 +21,20 @@ void WireWriter::Uint(uint32_t field, uint64_t value) {
   if (value == 0) return;
   Varint(uint64_t{field} << 3 | kVarint);
   Varint(value);
+}
+
+void WireWriter::Double(uint32_t field, double value) {
+  if (value == 0) return;
+  Varint(uint64_t{field} << 3 | kFixed64);
+  uint64_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  for (int shift = 0; shift < 64; shift += 8) bytes_.push_back(static_cast<char>(bits >> shift));
+}
+
+void WireWriter::Packed(uint32_t field, const std::vector<uint64_t>& values) {
+  WireWriter packed;
+  for (const uint64_t value : values) packed.Varint(value);
+  Bytes(field, packed.bytes());
 }
 
 void WireWriter::Bytes(uint32_t field, absl::string_view value) {

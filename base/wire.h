@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -17,6 +18,9 @@ class WireWriter {
   // Each leaves a zero or empty value away, as proto3 does.
   void Uint(uint32_t field, uint64_t value);
   void Int(uint32_t field, int64_t value) { Uint(field, static_cast<uint64_t>(value)); }
+  void Double(uint32_t field, double value);
+  // A repeated field of integers, packed as proto3 does.
+  void Packed(uint32_t field, const std::vector<uint64_t>& values);
   void Bool(uint32_t field, bool value) { Uint(field, value ? 1 : 0); }
   void Bytes(uint32_t field, absl::string_view value);
   // Written even when empty: elements of repeated fields and nested messages.

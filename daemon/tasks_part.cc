@@ -50,6 +50,8 @@ TasksPart::TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClien
 
 void TasksPart::Name(GrpcListener::NamedServices* named) {
   named->emplace_back(containerd::services::tasks::v1::Tasks::service_full_name(), &service_);
+  named->emplace_back(containerd::task::v2::Task::service_full_name(), &shims_v2_);
+  named->emplace_back(containerd::task::v3::Task::service_full_name(), &shims_v3_);
 }
 
 }  // namespace gantry::daemon

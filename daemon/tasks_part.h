@@ -4,9 +4,12 @@
 #include "base/event_loop.h"
 #include "daemon/grpc_listener.h"
 #include "daemon/parts.h"
+#include "proto/containerd/task/v2/shim.grpc.pb.h"
+#include "proto/containerd/task/v3/shim.grpc.pb.h"
 #include "runtime/zygote/zygote_client.h"
 #include "services/containers/containers.h"
 #include "services/tasks/binary_launcher.h"
+#include "services/tasks/shim_proxy_service.h"
 #include "services/tasks/shim_router.h"
 #include "services/tasks/task_manager.h"
 #include "services/tasks/tasks_service.h"
@@ -33,6 +36,8 @@ class TasksPart {
   tasks::TaskEventPublisher events_;
   tasks::TaskManager manager_;
   tasks::TasksService service_;
+  tasks::ShimProxyService shims_v2_{containerd::task::v2::Task::service_full_name(), manager_};
+  tasks::ShimProxyService shims_v3_{containerd::task::v3::Task::service_full_name(), manager_};
 };
 
 }  // namespace gantry::daemon

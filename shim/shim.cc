@@ -25,6 +25,7 @@ namespace gantry::shim {
 namespace {
 
 constexpr absl::Duration kShutdownLimit = absl::Seconds(5);
+constexpr absl::Duration kAbandonedLook = absl::Seconds(15);
 
 int child_event = -1;
 
@@ -65,6 +66,42 @@ void RemoveSocket(const std::string& path) {
   ::unlink(path.c_str());
 }
 
+// Ends a shim that has no container and that nobody has been connected to for two looks in a row:
+// its daemon died between deleting the container and asking the shim to end. Looks only while there
+// is no container.
+class Abandonment {
+ public:
+  Abandonment(EventLoop& loop, const ttrpc::Server& server, const TaskService& service,
+              std::function<void()> end)
+      : loop_(loop), server_(server), service_(service), end_(std::move(end)) {}
+
+  void Watch() {
+    if (!std::exchange(watching_, true)) loop_.After(kAbandonedLook, [this] { Look(); });
+  }
+
+ private:
+  void Look() {
+    watching_ = false;
+    if (!service_.empty()) {
+      alone_ = false;
+      return;
+    }
+    if (server_.connections() != 0) {
+      alone_ = false;
+    } else if (std::exchange(alone_, true)) {
+      return end_();
+    }
+    Watch();
+  }
+
+  EventLoop& loop_;
+  const ttrpc::Server& server_;
+  const TaskService& service_;
+  const std::function<void()> end_;
+  bool watching_ = false;
+  bool alone_ = false;
+};
+
 absl::Status Serve(ShimConfig& config) {
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
@@ -77,12 +114,15 @@ absl::Status Serve(ShimConfig& config) {
   EventQueue events(*loop, config.ttrpc_address, config.ns,
                     config.publish_binary.empty() ? nullptr : &publisher);
   bool ending = false;
-  TaskService service(*loop, events, config.ns, [&] {
+  const auto end = [&] {
     if (std::exchange(ending, true)) return;
     // Before the caller hears that it ends: the next "start" makes a new one.
     RemoveSocket(config.own_socket);
     StopWhenQuiet(*loop, server, events, absl::Now() + kShutdownLimit);
-  });
+  };
+  TaskService service(*loop, events, config.ns, end);
+  Abandonment abandonment(*loop, server, service, end);
+  service.OnEmpty([&abandonment] { abandonment.Watch(); });
   GANTRY_RETURN_IF_ERROR(loop->Add(child_event, EPOLLIN, [&service](uint32_t) {
     uint64_t count;
     if (::read(child_event, &count, sizeof count) > 0) service.Reap();
@@ -91,6 +131,7 @@ absl::Status Serve(ShimConfig& config) {
       [&publisher](pid_t pid, uint32_t status) { publisher.HandleChild(pid, status); });
   service.RegisterOn(server);
   GANTRY_RETURN_IF_ERROR(server.Serve(std::move(config.listener)));
+  abandonment.Watch();
   loop->Run();
   return absl::OkStatus();
 }

@@ -10,8 +10,8 @@
 #include "base/identifiers.h"
 #include "proto/containerd/events/task.pb.h"
 #include "proto/containerd/runc/v1/oci.pb.h"
+#include "runtime/cgroup/stats_any.h"
 #include "shim/set_time.h"
-#include "shim/stats_any.h"
 
 namespace gantry::shim {
 namespace {
@@ -221,7 +221,7 @@ void Task::Stats(const task::StatsRequest&, const Reply& reply) {
   if (!found.ok()) return reply(found.status());
   const absl::StatusOr<runtime::CgroupStats> stats = container_->Stats();
   if (!stats.ok()) return reply(stats.status());
-  Any any = StatsToAny(*stats);
+  Any any = runtime::StatsToAny(*stats);
   task::StatsResponse response;
   response.mutable_stats()->set_type_url(std::move(any.type_url));
   response.mutable_stats()->set_value(std::move(any.value));

@@ -85,6 +85,7 @@ void TaskService::DropIfGone(const std::shared_ptr<Task>& task) {
   for (auto at = tasks_.begin(); at != tasks_.end(); ++at) {
     if (at->second != task) continue;
     tasks_.erase(at);
+    if (on_empty_ && empty()) on_empty_();
     return;
   }
 }
@@ -140,10 +141,14 @@ void TaskService::Shutdown(const task::ShutdownRequest&, const Reply& reply) {
   reply(std::string());
   // Asked by whoever deleted one container of several, so others keep it alive, whatever `now`
   // says.
+  if (empty()) on_shutdown_();
+}
+
+bool TaskService::empty() const {
   for (const auto& [id, task] : tasks_) {
-    if (!task->gone()) return;
+    if (!task->gone()) return false;
   }
-  on_shutdown_();
+  return true;
 }
 
 }  // namespace gantry::shim

@@ -27,6 +27,10 @@ class TaskService {
     on_other_child_ = std::move(handler);
   }
 
+  [[nodiscard]] bool empty() const;
+  // `handler` is called when the last container is gone.
+  void OnEmpty(std::function<void()> handler) { on_empty_ = std::move(handler); }
+
   // Collects every child that has ended; to be called on SIGCHLD.
   void Reap();
 
@@ -49,6 +53,7 @@ class TaskService {
   void DropIfGone(const std::shared_ptr<Task>& task);
 
   std::function<void()> on_shutdown_;
+  std::function<void()> on_empty_;
   std::function<void(pid_t, uint32_t)> on_other_child_;
   runtime::SeccompCache seccomp_;
   TaskContext context_;

@@ -55,6 +55,7 @@ class Server {
   // Calls whose reply has not been given, and bytes of replies that peers have not read yet: a
   // process that wants to end waits for both to be 0.
   [[nodiscard]] bool Idle() const;
+  [[nodiscard]] size_t connections() const { return peers_.size(); }
 
  private:
   struct Peer;

@@ -94,6 +94,8 @@ class Shim {
   virtual void Stats(const std::string& id, Done<Any> done) = 0;
   // Answers when the process has exited. The one call without a deadline.
   virtual void Wait(const std::string& id, const std::string& exec_id, Done<Exit> done) = 0;
+  // Any method of the Task API, request and answer as bytes. Waits as long as Wait does.
+  virtual void Forward(const std::string& method, std::string payload, Done<std::string> done) = 0;
   // Ends a shim that has no container left; with `now`, whatever it has.
   virtual void Shutdown(const std::string& id, bool now, DoneStatus done) = 0;
 

@@ -201,6 +201,13 @@ void ShimClient::Wait(const std::string& id, const std::string& exec_id, Done<Ex
        Parsing<api::WaitResponse, Exit>("Wait", std::move(done), to_exit));
 }
 
+void ShimClient::Forward(const std::string& method, std::string payload, Done<std::string> done) {
+  ttrpc::CallOptions options;
+  if (method != "Wait") options.timeout = kSetUpTimeout;
+  options.metadata = {{"containerd-namespace-ttrpc", ns_}};
+  client_->CallMethod(service_, method, std::move(payload), std::move(options), std::move(done));
+}
+
 void ShimClient::Connect(const std::string& id, Done<uint32_t> done) {
   api::ConnectRequest message;
   message.set_id(id);

@@ -43,6 +43,7 @@ class ShimClient final : public Shim {
   void Pids(const std::string& id, Done<std::vector<PidInfo>> done) override;
   void Stats(const std::string& id, Done<Any> done) override;
   void Wait(const std::string& id, const std::string& exec_id, Done<Exit> done) override;
+  void Forward(const std::string& method, std::string payload, Done<std::string> done) override;
   void Shutdown(const std::string& id, bool now, DoneStatus done) override;
   void OnClose(std::function<void()> callback) override;
   // Asks for the shim's own pid.

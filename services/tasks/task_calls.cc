@@ -1,4 +1,5 @@
 #include "base/errors.h"
+#include "base/fault_point.h"
 #include "base/identifiers.h"
 #include "services/tasks/task_core.h"
 
@@ -20,9 +21,11 @@ void TaskManager::Start(const std::string& ns, const std::string& id, const std:
     if (target->task->Find(exec_id) == nullptr) target = ExecNotFound(exec_id);
   }
   if (!target.ok()) return done(target.status());
+  if (absl::Status fault = FaultPoint("tasks.start.asked"); !fault.ok()) return done(fault);
   target->shim->Start(id, exec_id,
                       [core = core_, task = target->task, exec_id,
                        done = std::move(done)](absl::StatusOr<uint32_t> pid) {
+                        FaultPoint("tasks.start.answered").IgnoreError();
                         if (pid.ok()) {
                           const std::lock_guard lock(core->mutex);
                           Process* process = task->Find(exec_id);
@@ -98,12 +101,14 @@ void TaskManager::Exec(const std::string& ns, const std::string& id, const std::
       return waiters;
     };
     absl::Status recorded = AddExecRecord(target.task->bundle, exec_id);
+    if (recorded.ok()) recorded = FaultPoint("tasks.exec.recorded");
     if (!recorded.ok()) {
       for (const auto& waiter : drop()) waiter(ExecNotFound(exec_id));
       return done(Annotate(recorded, absl::StrCat("record exec ", exec_id)));
     }
     target.shim->Exec(target.task->id, exec_id, io, spec,
                       [core, task = target.task, exec_id, drop, done](const absl::Status& added) {
+                        FaultPoint("tasks.exec.added").IgnoreError();
                         if (added.ok()) return done(added);
                         for (const auto& waiter : drop()) waiter(ExecNotFound(exec_id));
                         core->executor.Run([task, exec_id, done, added] {
@@ -163,44 +168,6 @@ void TaskManager::Update(const std::string& ns, const std::string& id, const Any
   const absl::StatusOr<Core::Target> target = core_->FindTarget(ns, id);
   if (!target.ok()) return done(target.status());
   target->shim->Update(id, resources, std::move(done));
-}
-
-void TaskManager::ListPids(const std::string& ns, const std::string& id,
-                           Done<std::vector<PidInfo>> done) {
-  const absl::StatusOr<Core::Target> target = core_->FindTarget(ns, id);
-  if (!target.ok()) return done(target.status());
-  target->shim->Pids(id, std::move(done));
-}
-
-void TaskManager::Metrics(const std::string& ns,
-                          const std::function<bool(const ProcessState&)>& wanted,
-                          std::function<void(std::vector<TaskMetrics>)> done) {
-  struct Gathering {
-    std::mutex mutex;
-    size_t missing = 0;
-    std::vector<TaskMetrics> metrics;
-  };
-  std::vector<Core::Target> targets;
-  for (const ProcessState& state : List(ns)) {
-    if (!wanted(state)) continue;
-    absl::StatusOr<Core::Target> target = core_->FindTarget(ns, state.container_id);
-    if (target.ok()) targets.push_back(*std::move(target));
-  }
-  if (targets.empty()) return done({});
-  auto gathering = std::make_shared<Gathering>();
-  gathering->missing = targets.size();
-  for (const Core::Target& target : targets) {
-    target.shim->Stats(target.task->id,
-                       [gathering, done, id = target.task->id](absl::StatusOr<Any> stats) {
-                         {
-                           const std::lock_guard lock(gathering->mutex);
-                           if (stats.ok())
-                             gathering->metrics.push_back({id, absl::Now(), *std::move(stats)});
-                           if (--gathering->missing != 0) return;
-                         }
-                         done(std::move(gathering->metrics));
-                       });
-  }
 }
 
 }  // namespace gantry::tasks

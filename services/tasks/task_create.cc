@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/fault_point.h"
 #include "base/identifiers.h"
 #include "base/log.h"
 #include "services/tasks/task_core.h"
@@ -39,14 +40,17 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   absl::StatusOr<TaskPtr> reserved = Reserve(ns, request);
   if (!reserved.ok()) return done(reserved.status());
   const TaskPtr task = *std::move(reserved);
-  task->cgroups_path = *std::move(cgroups_path);
+  // Where the runtime puts it, too, if the spec does not say.
+  task->cgroups_path = cgroups_path->empty() ? "/" + request.id : *std::move(cgroups_path);
 
   absl::Status prepared = bundles.Create(ns, request.id, container->spec.value).status();
+  if (prepared.ok()) prepared = FaultPoint("tasks.create.bundle");
   if (prepared.ok()) {
     absl::StatusOr<LaunchedShim> launched =
         launcher.Launch({ns, request.id, task->bundle, *binary, runtime_options});
     prepared = launched.status();
     if (launched.ok()) TakeShim(*task, *std::move(launched));
+    if (prepared.ok()) prepared = FaultPoint("tasks.create.launched");
   }
   if (!prepared.ok()) {
     Undo(task, false);
@@ -87,6 +91,7 @@ absl::StatusOr<TaskManager::Core::TaskPtr> TaskManager::Core::Reserve(const std:
 }
 
 void TaskManager::Core::Created(const TaskPtr& task, uint32_t pid, const Done<uint32_t>& done) {
+  FaultPoint("tasks.create.created").IgnoreError();
   // For the case that the shim dies and leaves it behind. The shim reaps it, but a number that has
   // just been given away is not given again for a long while.
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));

@@ -1,4 +1,5 @@
 #include "base/errors.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "services/tasks/task_core.h"
 
@@ -73,6 +74,7 @@ void TaskManager::Core::DeleteInShim(const Target& target, const Done<gantry::ta
       target.task->id, "",
       [core = shared_from_this(), task = target.task,
        done](const absl::StatusOr<gantry::tasks::Exit>& exit) {
+        FaultPoint("tasks.delete.in_shim").IgnoreError();
         // A shim that is gone or hangs holds nothing up: it is killed, and the record answers. One
         // that does not know the task has deleted it before.
         if (absl::IsUnavailable(exit.status()) || absl::IsDeadlineExceeded(exit.status())) {
@@ -103,6 +105,7 @@ void TaskManager::Core::FinishDelete(const TaskPtr& task, const gantry::tasks::E
         "remove the bundle of a deleted task",
         {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(removed.message())}});
   }
+  FaultPoint("tasks.delete.bundle").IgnoreError();
   std::vector<std::function<void()>> answers;
   std::vector<ProcessExit> events;
   {

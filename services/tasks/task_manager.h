@@ -12,6 +12,7 @@
 #include "base/any.h"
 #include "base/event_loop.h"
 #include "base/executor.h"
+#include "runtime/cgroup/stats.h"
 #include "services/tasks/runtime_names.h"
 #include "services/tasks/shim.h"
 
@@ -70,6 +71,18 @@ struct TaskMetrics {
   Any data;
 };
 
+// What the kernel counts for one container.
+struct ContainerStats {
+  std::string ns;
+  std::string id;
+  runtime::CgroupStats stats;
+};
+
+struct TaskCounts {
+  std::map<Status, size_t> tasks;
+  size_t shims = 0;  // that live
+};
+
 struct Task;
 
 // All tasks of all namespaces. The record here is the truth for Get, List and Wait: a shim that
@@ -122,13 +135,22 @@ class TaskManager {
   void Resume(const std::string& ns, const std::string& id, DoneStatus done);
   void Update(const std::string& ns, const std::string& id, const Any& resources, DoneStatus done);
   void ListPids(const std::string& ns, const std::string& id, Done<std::vector<PidInfo>> done);
-  // Of the tasks that `wanted` picks. A task whose shim does not answer in time is left out.
+  // Of the tasks that `wanted` picks, from their cgroups. A task that has none here is asked for by
+  // its shim, and left out if that does not answer in time.
   void Metrics(const std::string& ns, const std::function<bool(const ProcessState&)>& wanted,
                std::function<void(std::vector<TaskMetrics>)> done);
   // Answers when the process has exited, at once if it has; before and after Start. Holds no
   // thread. Errors: NotFound.
   void Wait(const std::string& ns, const std::string& id, const std::string& exec_id,
             Done<Exit> done);
+
+  // Of all tasks of all namespaces, as far as they have cgroups here. Blocks.
+  [[nodiscard]] std::vector<ContainerStats> ReadStats() const;
+  [[nodiscard]] TaskCounts Count() const;
+  // One call of the Task API to the shim of a task, and its answer, as bytes. It passes by the
+  // record, which hears of it by the shim's events.
+  void CallShim(const std::string& ns, const std::string& id, const std::string& method,
+                std::string payload, Done<std::string> done);
 
   // The events that shims forward, told here before they are published. False: the event is not to
   // be published, the exit has been announced already.

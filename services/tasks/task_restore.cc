@@ -76,7 +76,7 @@ void TaskManager::Core::RestoreOne(const TaskPtr& task, const std::function<void
   if (const absl::StatusOr<std::string> config = ReadFile(task->bundle + "/config.json");
       config.ok()) {
     absl::StatusOr<std::string> path = CgroupsPathOf(*config);
-    if (path.ok()) task->cgroups_path = *std::move(path);
+    if (path.ok()) task->cgroups_path = path->empty() ? "/" + task->id : *std::move(path);
   }
   const uint32_t pid = ReadInitPid(task->bundle);
   absl::StatusOr<LaunchedShim> shim = launcher.Reconnect(task->ns, task->id, task->bundle);

@@ -24,7 +24,7 @@ GROUP = "io.containerd.runc.v2.group"
 class StockContainerd(Gantryd):
     """Debian's containerd on private directories, which finds gantry's shim in its PATH."""
 
-    def start(self):
+    def start(self, **_):
         programs = self.work / "bin"
         if not programs.exists():
             programs.mkdir()
@@ -84,10 +84,10 @@ class Walk:
         found = []
         for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                arguments = entry.read_bytes().split(b"\0")
+                arguments = entry.read_bytes().replace(b"\0", b" ").split()
             except OSError:
                 continue
-            if self.SHIM_NAME.encode() in arguments[0] and self.daemon.namespace.encode() in arguments:
+            if arguments and self.SHIM_NAME.encode() in arguments[0] and self.daemon.namespace.encode() in arguments:
                 found.append(int(entry.parent.name))
         return found
 

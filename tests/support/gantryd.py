@@ -29,11 +29,11 @@ class Gantryd:
         self._process = None
         self.start()
 
-    def start(self):
+    def start(self, **environment):
         self._process = subprocess.Popen(
             [self._binary, "--root", self.work / "root", "--state", self.work / "state",
              "--address", self.socket, "--log-level", "warn", *self._arguments],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env={**os.environ, **environment})
         give_up = time.monotonic() + 30
         while self.ctr("version").returncode != 0:
             if self._process.poll() is not None or time.monotonic() > give_up:
@@ -45,9 +45,21 @@ class Gantryd:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def restart(self):
+    def restart(self, **environment):
         self.kill()
-        self.start()
+        self.start(**environment)
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def wait(self):
+        """Waits for an end that is expected; True if it came."""
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def log(self):
         return (self.work / "gantryd.log").read_text(errors="replace")
@@ -76,7 +88,8 @@ class Gantryd:
         shims = []
         for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                arguments = entry.read_bytes().split(b"\0")
+                # A forked shim's title has spaces between its arguments where the kernel allows no more.
+                arguments = entry.read_bytes().replace(b"\0", b" ").split()
             except OSError:
                 continue
             if b"-namespace" in arguments and self.namespace.encode() in arguments:

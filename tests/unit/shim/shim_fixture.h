@@ -54,6 +54,7 @@ class ShimFixture : public testing::Test {
                         WireReader envelope(outer.bytes());
                         while (envelope.Next()) {
                           if (envelope.field() == 3) topics_.push_back(envelope.str());
+                          if (envelope.field() == 4) RecordExit(envelope.bytes());
                         }
                         reply(std::string());
                       });
@@ -72,6 +73,15 @@ class ShimFixture : public testing::Test {
       Delete().IgnoreError();
     }
     ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  }
+
+  void RecordExit(absl::string_view any) {
+    if (topics_.back() != "/tasks/exit") return;
+    WireReader reader(any);
+    while (reader.Next()) {
+      containerd::events::TaskExit exit;
+      if (reader.field() == 2 && exit.ParseFromString(reader.str())) exits_.push_back(exit.id());
+    }
   }
 
   UniqueFd Listen(const std::string& name) {
@@ -208,6 +218,7 @@ class ShimFixture : public testing::Test {
   std::unique_ptr<EventLoop> loop_ = *EventLoop::Create();
   std::unique_ptr<ttrpc::Server> daemon_;
   std::vector<std::string> topics_;
+  std::vector<std::string> exits_;  // ids, in the order in which they were told
   std::string id_;
   UniqueFd pidfd_;
   UniqueFd init_pidfd_;

@@ -153,6 +153,59 @@ TEST_F(ShimTest, ATerminalCarriesOutputInputAndItsSize) {
   EXPECT_THAT(ReadToEnd(out.get()), testing::HasSubstr("got word\r\n"));
 }
 
+TEST_F(ShimTest, TheExitsOfExecsAreToldBeforeTheInits) {
+  WriteSpec({"sleep", "1000"});
+  // In the host's pid namespace the kernel does not end them with the init: the shim does.
+  Json spec = *ParseJson(*ReadFile(dir_->path() + "/config.json"), "spec");
+  spec["linux"]["namespaces"] = {{{"type", "mount"}}};
+  spec["mounts"] = Json::array();
+  spec.erase("hostname");
+  ASSERT_TRUE(
+      WriteFileAtomic(dir_->path() + "/config.json", DumpJson(spec), 0600, Durability::kNotDurable)
+          .ok());
+  ASSERT_EQ(Create(CreateRequest()), absl::OkStatus());
+  ASSERT_EQ(StartTask(), absl::OkStatus());
+  for (const char* id : {"e1", "e2", "e3"}) {
+    ASSERT_TRUE(Call("Exec", ExecRequest(id, {"sleep", "900"})).ok());
+    ASSERT_EQ(StartTask(id), absl::OkStatus());
+  }
+  ASSERT_EQ(Kill(SIGKILL), absl::OkStatus());
+  EXPECT_EQ(Wait(), 137u);
+  EXPECT_EQ(Wait("e1"), 137u);
+  ASSERT_EQ(exits_.size(), 4u);
+  EXPECT_EQ(exits_.back(), id_);
+  EXPECT_EQ(Delete(), absl::OkStatus());
+}
+
+TEST_F(ShimTest, ThousandsOfExecsLeaveNoMemoryAndNoDescriptorBehind) {
+  WriteSpec({"sleep", "1000"});
+  ASSERT_EQ(Create(CreateRequest()), absl::OkStatus());
+  ASSERT_EQ(StartTask(), absl::OkStatus());
+  task::ConnectResponse connected;
+  ASSERT_TRUE(connected.ParseFromString(*Call("Connect", task::ConnectRequest())));
+  const std::string proc = absl::StrCat("/proc/", connected.shim_pid());
+  const auto run = [this](int count) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(Call("Exec", ExecRequest("e", {"true"})).ok());
+      ASSERT_EQ(StartTask("e"), absl::OkStatus());
+      ASSERT_EQ(Wait("e"), 0u);
+      ASSERT_EQ(Delete("e"), absl::OkStatus());
+    }
+  };
+  const auto private_dirty = [&proc] {
+    const std::string rollup = ReadFile(proc + "/smaps_rollup").value_or("");
+    const size_t at = rollup.find("Private_Dirty:");
+    return at == std::string::npos ? -1 : std::atol(rollup.c_str() + at + 14);
+  };
+  run(100);
+  const size_t descriptors = ListDirectory(proc + "/fd")->size();
+  const long before = private_dirty();
+  run(2000);
+  EXPECT_EQ(ListDirectory(proc + "/fd")->size(), descriptors);
+  EXPECT_LE(private_dirty(), before + 32) << "kilobytes";
+  EXPECT_EQ(ListDirectory(proc + "/task")->size(), 1u);
+}
+
 TEST_F(ShimTest, ACreatedContainerThatWasNeverStartedCanBeDeleted) {
   WriteSpec({"true"});
   ASSERT_EQ(Create(CreateRequest()), absl::OkStatus());

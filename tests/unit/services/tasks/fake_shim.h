@@ -89,6 +89,10 @@ class FakeShim final : public Shim {
     Answer("Stats", on_stats(), std::move(done));
   }
   void Wait(const std::string&, const std::string&, Done<Exit>) override {}
+  void Forward(const std::string& method, std::string payload, Done<std::string> done) override {
+    Answer("Forward", absl::StatusOr<std::string>(absl::StrCat(method, ":", payload)),
+           std::move(done));
+  }
   void Shutdown(const std::string&, bool, DoneStatus done) override {
     Answer("Shutdown", absl::OkStatus(), std::move(done));
   }

@@ -230,6 +230,17 @@ TEST_F(TaskManagerTest, MetricsLeaveOutTheTaskWhoseShimDoesNotAnswer) {
   EXPECT_EQ(metrics[0].data.value, "bytes");
 }
 
+TEST_F(TaskManagerTest, AShimIsAskedByContainerAndNamespace) {
+  ASSERT_TRUE(Create("c").ok());
+  const auto ask = [&](const std::string& ns, const std::string& id) {
+    return Await<absl::StatusOr<std::string>>(
+        [&](auto done) { manager_->CallShim(ns, id, "State", "request", done); });
+  };
+  EXPECT_EQ(ask("ns", "c").value_or("failed"), "State:request");
+  EXPECT_TRUE(absl::IsNotFound(ask("other", "c").status()));
+  EXPECT_TRUE(absl::IsNotFound(ask("ns", "d").status()));
+}
+
 TEST_F(TaskManagerTest, ExecsHaveRecordsOfTheirOwn) {
   ASSERT_TRUE(Create("c").ok());
   ASSERT_TRUE(Start("c").ok());
