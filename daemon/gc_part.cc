@@ -1,5 +1,7 @@
 #include "daemon/gc_part.h"
 
+#include <malloc.h>
+
 #include "services/gc/removal_publisher.h"
 
 namespace gantry::daemon {
@@ -29,7 +31,12 @@ void GcPart::Start(std::vector<gc::Collectible*> kinds) {
       KnowsAllReferences(config_) ? gc::Scope::kRecords : gc::Scope::kFilesOfDeleted,
       [this](const std::vector<gc::Node>& removed) { gc::PublishRemovals(removed, publisher_); });
   store_.SetObserver([this](const metadata::Changes& changes) { scheduler_.NoteChanges(changes); });
-  scheduler_.Start([this] { return collector_->Collect(); });
+  scheduler_.Start([this] {
+    absl::StatusOr<gc::Stats> stats = collector_->Collect();
+    // What a burst of requests and the collection itself took goes back to the system.
+    ::malloc_trim(0);
+    return stats;
+  });
 }
 
 void GcPart::Stop() {

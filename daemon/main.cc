@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 
 namespace gantry::daemon {
 namespace {
+
+constexpr int kArenas = 4;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "gantryd: %s\n", std::string(status.message()).c_str());
@@ -37,6 +40,8 @@ int Serve(const Options& options) {
     return Fail(absl::PermissionDeniedError(
         absl::StrCat("must run as root, is running as user ", ::geteuid())));
   }
+  // Each thread would get an arena of its own, and keep in it what it once needed.
+  ::mallopt(M_ARENA_MAX, kArenas);
   StartLogging(options.config);
   for (const std::string& warning : options.warnings) LogWarn(warning);
   ::signal(SIGPIPE, SIG_IGN);

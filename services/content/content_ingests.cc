@@ -12,7 +12,10 @@
 #include "services/content/blob_record.h"
 #include "services/content/content_store.h"
 #include "services/content/ingest_record.h"
+#include "services/content/upload_note.h"
 #include "services/metadata/filter.h"
+#include "services/metadata/lease_resources.h"
+#include "services/metadata/namespaces.h"
 
 // The half of ContentStore that is about uploads.
 
@@ -41,7 +44,7 @@ bool Continues(const IngestStatus& found, int64_t total_bytes, const std::string
 
 }  // namespace
 
-absl::Status ContentStore::RemoveOrphanedIngests() {
+absl::Status ContentStore::AdoptIngests() {
   std::set<std::string> known;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
@@ -56,10 +59,49 @@ absl::Status ContentStore::RemoveOrphanedIngests() {
     return absl::OkStatus();
   }));
   GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> keys, ListDirectory(root_ + "/ingest"));
+  std::vector<UploadNote> adopted;
   for (const std::string& key : keys) {
-    if (known.count(key) == 0) GANTRY_RETURN_IF_ERROR(RemoveTree(IngestPath(key)));
+    if (known.count(key) != 0) continue;
+    std::optional<UploadNote> note = ReadUploadNote(IngestPath(key));
+    // One whose directory was set aside, or whose data have become a blob, is none any more.
+    if (note.has_value() && IngestKey(note->ns, note->status.ref) == key) {
+      adopted.push_back(*std::move(note));
+    } else {
+      GANTRY_RETURN_IF_ERROR(RemoveTree(IngestPath(key)));
+    }
   }
-  return absl::OkStatus();
+  if (adopted.empty()) return absl::OkStatus();
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    for (UploadNote& note : adopted) {
+      std::erase_if(note.status.leases, [&](const std::string& lease) {
+        return absl::IsNotFound(
+            metadata::AttachToLease(writer, note.ns, lease, "ingests", note.status.ref));
+      });
+      GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, note.ns));
+      GANTRY_RETURN_IF_ERROR(
+          writer.Put(kIngestBucket, note.ns, note.status.ref, Encode(note.status)));
+    }
+    return absl::OkStatus();
+  });
+}
+
+void ContentStore::SetUnrecorded(const std::string& key, const std::string& ns,
+                                 const IngestStatus& status) {
+  const std::lock_guard lock(mutex_);
+  locked_[key].unrecorded = Unrecorded{ns, status};
+}
+
+bool ContentStore::IsUnrecorded(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = locked_.find(key);
+  return found != locked_.end() && found->second.unrecorded.has_value();
+}
+
+bool ContentStore::DropUnrecorded(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = locked_.find(key);
+  if (found == locked_.end()) return false;
+  return std::exchange(found->second.unrecorded, std::nullopt).has_value();
 }
 
 absl::Status ContentStore::RemoveIngestFiles(const std::string& key) {
@@ -81,7 +123,7 @@ void ContentStore::Unlock(const std::string& key) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = locked_.find(key);
-    waiting = std::move(found->second);
+    waiting = std::move(found->second.waiting);
     locked_.erase(found);
   }
   for (const auto& waiter : waiting) {
@@ -95,8 +137,8 @@ void ContentStore::WhenFree(const std::string& ns, const std::string& ref,
     const std::lock_guard lock(mutex_);
     const auto found = locked_.find(IngestKey(ns, ref));
     if (found != locked_.end()) {
-      std::erase_if(found->second, [](const auto& waiter) { return waiter.expired(); });
-      found->second.push_back(ready);
+      std::erase_if(found->second.waiting, [](const auto& waiter) { return waiter.expired(); });
+      found->second.waiting.push_back(ready);
       return;
     }
   }
@@ -158,6 +200,14 @@ absl::StatusOr<std::string> ContentStore::NamespaceOfIngest(const std::string& n
                                                             const std::string& ref) const {
   if (ref.empty()) return IngestNotFound(ref);
   if (!ns.empty()) return ns;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, open] : locked_) {
+      if (open.unrecorded.has_value() && open.unrecorded->status.ref == ref) {
+        return open.unrecorded->ns;
+      }
+    }
+  }
   std::string holder;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces,
@@ -179,6 +229,13 @@ absl::StatusOr<IngestStatus> ContentStore::Status(const std::string& wanted,
   GANTRY_ASSIGN_OR_RETURN(const std::string ns, NamespaceOfIngest(wanted, ref));
   std::optional<IngestStatus> found;
   {
+    const std::lock_guard lock(mutex_);
+    const auto open = locked_.find(IngestKey(ns, ref));
+    if (open != locked_.end() && open->second.unrecorded.has_value()) {
+      found = open->second.unrecorded->status;
+    }
+  }
+  if (!found.has_value()) {
     GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
       GANTRY_ASSIGN_OR_RETURN(found, FindIngest(reader, ns, ref));
       return absl::OkStatus();
@@ -192,22 +249,23 @@ absl::StatusOr<IngestStatus> ContentStore::Status(const std::string& wanted,
 absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(
     const std::string& ns, const std::vector<std::string>& filters) const {
   GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
-  std::vector<IngestStatus> list;
-  std::vector<std::string> paths;
+  std::map<std::pair<std::string, std::string>, IngestStatus> all;  // by namespace and ref
+  // Before the records: one whose writer closes meanwhile is met twice, and not missed.
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, open] : locked_) {
+      if (!open.unrecorded.has_value()) continue;
+      const Unrecorded& upload = *open.unrecorded;
+      if (ns.empty() || upload.ns == ns) all[{upload.ns, upload.status.ref}] = upload.status;
+    }
+  }
   const auto add_those_of = [&](const metadata::Reader& reader, const std::string& holder) {
-    return reader.ForEach(
-        kIngestBucket, holder, [&](absl::string_view ref, absl::string_view bytes) -> absl::Status {
-          GANTRY_ASSIGN_OR_RETURN(IngestStatus status, DecodeIngest(ref, bytes));
-          const bool matches =
-              set.Match([&status](std::span<const std::string> path) -> std::optional<std::string> {
-                if (path[0] == "ref") return status.ref;
-                return std::nullopt;
-              });
-          if (!matches) return absl::OkStatus();
-          paths.push_back(IngestPath(IngestKey(holder, ref)) + "/data");
-          list.push_back(std::move(status));
-          return absl::OkStatus();
-        });
+    return reader.ForEach(kIngestBucket, holder,
+                          [&](absl::string_view ref, absl::string_view bytes) -> absl::Status {
+                            GANTRY_ASSIGN_OR_RETURN(IngestStatus status, DecodeIngest(ref, bytes));
+                            all[{holder, status.ref}] = std::move(status);
+                            return absl::OkStatus();
+                          });
   };
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     if (!ns.empty()) return add_those_of(reader, ns);
@@ -218,7 +276,17 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(
     }
     return absl::OkStatus();
   }));
-  for (size_t i = 0; i < list.size(); ++i) FillFromFile(paths[i], &list[i]);
+  std::vector<IngestStatus> list;
+  for (auto& [place, status] : all) {
+    const bool matches =
+        set.Match([&status](std::span<const std::string> path) -> std::optional<std::string> {
+          if (path[0] == "ref") return status.ref;
+          return std::nullopt;
+        });
+    if (!matches) continue;
+    FillFromFile(IngestPath(IngestKey(place.first, place.second)) + "/data", &status);
+    list.push_back(std::move(status));
+  }
   return list;
 }
 
@@ -236,9 +304,10 @@ absl::Status ContentStore::Abort(const std::string& wanted, const std::string& r
     return ErrnoError(errno, absl::StrCat("set aside the data of ref ", ref));
   }
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.abort.set_aside"));
+  const bool unrecorded = DropUnrecorded(key);
   const absl::Status status = store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool existed, DropIngestRecord(writer, ns, ref));
-    return existed ? absl::OkStatus() : IngestNotFound(ref);
+    return existed || unrecorded ? absl::OkStatus() : IngestNotFound(ref);
   });
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.abort.recorded"));
   const absl::Status removed = RemoveTree(aborted);

@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<ContentStore>> ContentStore::Open(const std::stri
   GANTRY_RETURN_IF_ERROR(SyncDirectory(root + "/blobs"));
   GANTRY_RETURN_IF_ERROR(SyncDirectory(root));
   std::unique_ptr<ContentStore> content(new ContentStore(root, store, options));
-  GANTRY_RETURN_IF_ERROR(content->RemoveOrphanedIngests());
+  GANTRY_RETURN_IF_ERROR(content->AdoptIngests());
   return content;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,7 +88,6 @@ class ContentStore : public ContentProvider {
 
   std::string BlobPath(const Digest& digest) const;
   std::string IngestPath(const std::string& key) const;
-  absl::Status RemoveOrphanedIngests();
   // Those of `ns` and none, or of all for an empty one, that have a record of `digest`. Errors:
   // NotFound if none has.
   absl::StatusOr<std::vector<std::string>> Holders(const metadata::Reader& reader,
@@ -96,6 +96,8 @@ class ContentStore : public ContentProvider {
   // The namespace that has an upload `ref`: `ns` unless it is empty. Errors: NotFound.
   absl::StatusOr<std::string> NamespaceOfIngest(const std::string& ns,
                                                 const std::string& ref) const;
+  // Takes up the uploads of an earlier life that have no record yet, and removes what is no upload.
+  absl::Status AdoptIngests();
   // The record of `digest` in some namespace whose content others may have.
   absl::StatusOr<std::optional<BlobInfo>> FindShared(const metadata::Reader& reader,
                                                      const Digest& digest) const;
@@ -105,6 +107,12 @@ class ContentStore : public ContentProvider {
   bool IsWhole(const BlobInfo& info) const;
   bool TryLock(const std::string& key);
   void Unlock(const std::string& key);
+  // An upload has no record in the store before its first writer closes: most are committed by
+  // then, and so cost one durable commit instead of two. Until then it is known from here, and
+  // after a crash from the file that its directory has.
+  void SetUnrecorded(const std::string& key, const std::string& ns, const IngestStatus& status);
+  bool IsUnrecorded(const std::string& key);
+  bool DropUnrecorded(const std::string& key);
   // Of an upload that has no record and that the caller has locked.
   absl::Status RemoveIngestFiles(const std::string& key);
 
@@ -114,9 +122,17 @@ class ContentStore : public ContentProvider {
   BlobPins pins_;
   BlobCollectible blobs_{*this};
   IngestCollectible ingests_{*this};
-  std::mutex mutex_;
-  // The ingests that have a writer, by key, and who waits for it to close.
-  std::map<std::string, std::vector<std::weak_ptr<const std::function<void()>>>> locked_;
+  mutable std::mutex mutex_;
+  struct Unrecorded {
+    std::string ns;
+    IngestStatus status;
+  };
+  struct Locked {
+    std::vector<std::weak_ptr<const std::function<void()>>> waiting;  // for the writer to close
+    std::optional<Unrecorded> unrecorded;
+  };
+  // The ingests that have a writer, by key.
+  std::map<std::string, Locked> locked_;
 };
 
 }  // namespace gantry::content

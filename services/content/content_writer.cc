@@ -11,6 +11,7 @@
 #include "services/content/blob_record.h"
 #include "services/content/content_store.h"
 #include "services/content/ingest_record.h"
+#include "services/content/upload_note.h"
 #include "services/metadata/lease_resources.h"
 #include "services/metadata/namespaces.h"
 
@@ -36,6 +37,16 @@ ContentWriter::~ContentWriter() { Release(); }
 void ContentWriter::Release() {
   data_.reset();
   pin_ = {};
+  if (locked_ && store_.IsUnrecorded(key_)) {
+    const absl::Status recorded = PutRecord();
+    // Of an upload whose lease is gone nothing is kept; any other is found at the next start.
+    if (absl::IsNotFound(recorded)) {
+      RemoveDirectory();
+    } else if (!recorded.ok()) {
+      LogWarn(recorded.message(), {{"ref", status_.ref}});
+    }
+    store_.DropUnrecorded(key_);
+  }
   if (std::exchange(locked_, false)) store_.Unlock(key_);
 }
 
@@ -63,10 +74,21 @@ absl::Status ContentWriter::Begin(const std::optional<IngestStatus>& found, bool
   GANTRY_RETURN_IF_ERROR(OpenData(restart || !found.has_value()));
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.ingest.directory"));
   if (found.has_value() && Encode(status_) == Encode(*found)) return absl::OkStatus();
-  const absl::Status recorded = PutRecord();
-  // A directory that no record names would only be found at the next start.
-  if (!recorded.ok() && !found.has_value()) RemoveDirectory();
-  return recorded;
+  if (found.has_value()) return PutRecord();
+  const absl::Status announced = Announce();
+  if (!announced.ok()) RemoveDirectory();
+  return announced;
+}
+
+absl::Status ContentWriter::Announce() {
+  if (!scope_.lease.empty()) {
+    GANTRY_RETURN_IF_ERROR(store_.store_.View([&](const metadata::Reader& reader) {
+      return metadata::CheckLease(reader, scope_.ns, scope_.lease);
+    }));
+  }
+  GANTRY_RETURN_IF_ERROR(WriteUploadNote(store_.IngestPath(key_), {scope_.ns, status_}));
+  store_.SetUnrecorded(key_, scope_.ns, status_);
+  return absl::OkStatus();
 }
 
 absl::Status ContentWriter::PutRecord() {
@@ -221,7 +243,10 @@ absl::StatusOr<Digest> ContentWriter::Commit(int64_t size_bytes, const std::stri
   }
   if (!shared_) pin_ = store_.pins_.Take(digest);
   absl::Status status = shared_ ? absl::OkStatus() : MakeBlob(digest);
-  if (status.ok()) status = Record(digest, labels);
+  const bool made = status.ok();
+  if (made) status = Record(digest, labels);
+  // Whatever came of it: the upload has no data any more.
+  if (made) store_.DropUnrecorded(key_);
   if (status.ok() || absl::IsAlreadyExists(status)) {
     RemoveDirectory();
   } else {
@@ -238,10 +263,21 @@ absl::Status ContentWriter::MakeBlob(const Digest& digest) {
   const std::string blob = store_.BlobPath(digest);
   if (::fchmod(data_.get(), 0444) != 0)
     return ErrnoError(errno, absl::StrCat("set the mode of ", data));
-  if (::fsync(data_.get()) != 0) return ErrnoError(errno, absl::StrCat("sync ", data));
-  GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.synced"));
+  const auto sync = [&]() -> absl::Status {
+    if (::fsync(data_.get()) != 0) return ErrnoError(errno, absl::StrCat("sync ", data));
+    return FaultPoint("content.commit.synced");
+  };
+  // Where nothing is there yet the new name comes first, so that the two syncs find both in one
+  // commit of the file system's journal; no record names the file before they are done.
+  const bool fresh =
+      ::renameat2(AT_FDCWD, data.c_str(), AT_FDCWD, blob.c_str(), RENAME_NOREPLACE) == 0;
+  if (!fresh && errno == ENOENT) return IngestNotFound(status_.ref);
+  if (const absl::Status synced = sync(); !synced.ok()) {
+    if (fresh) ::rename(blob.c_str(), data.c_str());  // for the client's next try
+    return synced;
+  }
   // Over a file that is there already: the bytes are the same, or the old ones are damaged.
-  if (::rename(data.c_str(), blob.c_str()) != 0) {
+  if (!fresh && ::rename(data.c_str(), blob.c_str()) != 0) {
     if (errno == ENOENT) return IngestNotFound(status_.ref);
     return ErrnoError(errno, absl::StrCat("rename ", data, " to ", blob));
   }
@@ -259,7 +295,7 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
   bool known = false;
   GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool uploaded, DropIngestRecord(writer, scope_.ns, status_.ref));
-    if (!uploaded && !shared_) return IngestNotFound(status_.ref);
+    if (!uploaded && !shared_ && !store_.IsUnrecorded(key_)) return IngestNotFound(status_.ref);
     GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, scope_.ns));
     GANTRY_RETURN_IF_ERROR(
         metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text()));
@@ -282,6 +318,7 @@ absl::Status ContentWriter::DropAsKnown(const Digest& digest) {
     return metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text());
   }));
   if (!known) return absl::OkStatus();
+  store_.DropUnrecorded(key_);
   RemoveDirectory();
   Release();
   return BlobExists(digest);

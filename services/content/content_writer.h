@@ -50,6 +50,8 @@ class ContentWriter {
   absl::Status Unshare(int64_t keep_bytes);
   absl::Status OpenData(bool truncate);
   absl::Status PutRecord();
+  // Makes it known without a record, which Release puts if the upload is not committed by then.
+  absl::Status Announce();
   // Reads what is there already, so that the digest goes on from it.
   absl::Status Rehash(absl::string_view algorithm);
   // Stamps the file with `status_.updated_at`.

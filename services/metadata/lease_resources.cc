@@ -27,12 +27,16 @@ std::string Encode(absl::string_view type, absl::string_view id) {
 
 }  // namespace
 
+absl::Status CheckLease(const Reader& reader, absl::string_view ns, absl::string_view lease) {
+  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> record, reader.Get("leases", ns, lease));
+  if (record.has_value()) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("lease \"", lease, "\": not found"));
+}
+
 absl::Status AttachToLease(Writer& writer, absl::string_view ns, absl::string_view lease,
                            absl::string_view type, absl::string_view id) {
   if (lease.empty()) return absl::OkStatus();
-  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> record, writer.Get("leases", ns, lease));
-  if (!record.has_value())
-    return absl::NotFoundError(absl::StrCat("lease \"", lease, "\": not found"));
+  GANTRY_RETURN_IF_ERROR(CheckLease(writer, ns, lease));
   const std::string owner = Owner(ns, lease);
   return writer.Put(kBucket, owner, Name(type, id), Encode(type, id));
 }

@@ -18,6 +18,8 @@ struct LeaseResource {
   bool operator==(const LeaseResource&) const = default;
 };
 
+// Errors: NotFound if there is no such lease.
+absl::Status CheckLease(const Reader& reader, absl::string_view ns, absl::string_view lease);
 // Adds a resource to `lease`, which a request named in its header; does nothing for an empty lease.
 // Errors: NotFound if there is no such lease.
 absl::Status AttachToLease(Writer& writer, absl::string_view ns, absl::string_view lease,

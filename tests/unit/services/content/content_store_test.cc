@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "services/metadata/namespaces.h"
 #include "tests/unit/services/content/fixture.h"
 
 namespace gantry::content {
@@ -140,6 +141,39 @@ TEST_F(ContentStoreTest, ASharedBlobCanBeSentAllTheSame) {
   ASSERT_TRUE(writer->Write("shared").ok());
   EXPECT_TRUE(writer->Commit(6, digest.text(), {}).ok());
   EXPECT_EQ(Read(digest, "two"), "shared");
+}
+
+TEST_F(ContentStoreTest, IsolatedNamespacesMustSendWhatAnotherHasUnlessThatShares) {
+  const Digest digest = Ingest("secret");
+  content_.reset();
+  content_ = *ContentStore::Open(ContentPath(), *store_, {.isolated = true});
+  auto writer = Writer("r", 6, digest.text(), {"two", ""});
+  EXPECT_EQ(writer->status().offset_bytes, 0) << "the bytes must come";
+  EXPECT_EQ(writer->Commit(6, digest.text(), {}).status().code(), StatusCode::kFailedPrecondition);
+  writer.reset();
+  writer = Writer("r", 6, digest.text(), {"two", ""});
+  ASSERT_TRUE(writer->Write("secret").ok());
+  EXPECT_TRUE(writer->Commit(6, digest.text(), {}).ok());
+  EXPECT_EQ(Read(digest, "two"), "secret");
+  EXPECT_EQ(Read(digest, "ns"), "secret");
+
+  const auto share = [&](const std::string& value) {
+    ASSERT_TRUE(store_
+                    ->Update([&](metadata::Writer& records) {
+                      return records.Put("namespaces", "", "ns",
+                                         metadata::EncodeNamespace(
+                                             {{"containerd.io/namespace.shareable", value}}));
+                    })
+                    .ok());
+  };
+  share("yes");
+  EXPECT_EQ(Writer("r", 6, digest.text(), {"three", ""})->status().offset_bytes, 0);
+  share("true");
+  ASSERT_TRUE(content_->Abort("three", "r").ok());
+  writer = Writer("r", 6, digest.text(), {"three", ""});
+  EXPECT_EQ(writer->status().offset_bytes, 6);
+  EXPECT_TRUE(writer->Commit(6, digest.text(), {}).ok());
+  EXPECT_EQ(Read(digest, "three"), "secret");
 }
 
 TEST_F(ContentStoreTest, ABlobThatItsNamespaceDeletedMeanwhileIsStillSharedWithWhoAskedForIt) {

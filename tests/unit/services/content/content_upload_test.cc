@@ -125,12 +125,45 @@ TEST_F(ContentUploadTest, ALeaseHoldsTheUploadAndThenTheContent) {
   MakeLease("l");
   const Digest digest = Sha256("x");
   auto writer = Writer("r", 0, "", {"ns", "l"});
-  EXPECT_EQ(HeldBy("l"), (std::vector<LeaseResource>{{"ingests", "r"}}));
   ASSERT_TRUE(writer->Write("x").ok());
+  writer.reset();
+  EXPECT_EQ(HeldBy("l"), (std::vector<LeaseResource>{{"ingests", "r"}}));
+  writer = Writer("r", 0, "", {"ns", "l"});
   ASSERT_TRUE(writer->Commit(0, "", {}).ok());
   EXPECT_EQ(HeldBy("l"), (std::vector<LeaseResource>{{"content", digest.text()}}));
   ASSERT_TRUE(content_->Delete({"ns", "l"}, digest).ok());
   EXPECT_TRUE(HeldBy("l").empty());
+}
+
+TEST_F(ContentUploadTest, AnUploadIsSeenWhileItsFirstWriterHasIt) {
+  auto writer = Writer("r", 10, Sha256("0123456789").text());
+  ASSERT_TRUE(writer->Write("01234").ok());
+  Writer("other", 1).reset();
+  const auto status = content_->Status("ns", "r");
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->offset_bytes, 5);
+  EXPECT_EQ(status->total_bytes, 10);
+  EXPECT_EQ(status->expected, Sha256("0123456789").text());
+  EXPECT_EQ(content_->ListStatuses("ns", {})->size(), 2u);
+  EXPECT_EQ(content_->ListStatuses("ns", {"ref==r"})->size(), 1u);
+  EXPECT_TRUE(content_->ListStatuses("two", {})->empty());
+  ASSERT_TRUE(writer->Write("56789").ok());
+  ASSERT_TRUE(writer->Commit(10, "", {}).ok());
+  EXPECT_TRUE(absl::IsNotFound(content_->Status("ns", "r").status()));
+}
+
+TEST_F(ContentUploadTest, OfAnUploadWhoseLeaseIsGoneByItsEndNothingIsKept) {
+  MakeLease("l");
+  auto writer = Writer("r", 0, "", {"ns", "l"});
+  ASSERT_TRUE(writer->Write("x").ok());
+  ASSERT_TRUE(store_
+                  ->Update([](metadata::Writer& records) {
+                    return records.Delete("leases", "ns", "l").status();
+                  })
+                  .ok());
+  writer.reset();
+  EXPECT_TRUE(content_->ListStatuses("ns", {})->empty());
+  EXPECT_EQ(IngestDirectories(), 0u);
 }
 
 TEST_F(ContentUploadTest, ALeaseHoldsContentThatWasThereAlready) {

@@ -197,6 +197,7 @@ TEST_F(CollectionTest, AnUploadLivesWithItsLeaseOrForADay) {
 
 TEST_F(CollectionTest, AnUploadThatHasAWriterStays) {
   Lease("l");
+  content_->OpenWriter({"ns", "l"}, "r", 0, "").IgnoreError();
   auto writer = content_->OpenWriter({"ns", "l"}, "r", 0, "");
   ASSERT_TRUE((*writer)->Write("half").ok());
   ASSERT_TRUE(leases_->Delete("ns", "l").ok());
