@@ -158,8 +158,8 @@ OrderedJson LinuxFeatures() {
   }
   linux_part["capabilities"] = capabilities;
   linux_part["cgroup"]["v1"] = true;
-  linux_part["cgroup"]["v2"] = false;
-  linux_part["cgroup"]["systemd"] = false;
+  linux_part["cgroup"]["v2"] = true;
+  linux_part["cgroup"]["systemd"] = true;
   linux_part["cgroup"]["systemdUser"] = false;
   linux_part["seccomp"] = SeccompFeatures();
   linux_part["apparmor"]["enabled"] = true;

@@ -19,7 +19,7 @@ Json Features() {
           {"hooks", {"prestart", "createRuntime", "poststart", "poststop"}},
           {"linux",
            {{"namespaces", {"cgroup", "ipc", "mount", "network", "pid", "uts"}},
-            {"cgroup", {{"v1", true}, {"v2", false}, {"systemd", false}}},
+            {"cgroup", {{"v1", true}, {"v2", true}, {"systemd", true}}},
             {"seccomp", {{"enabled", true}}}}}};
 }
 

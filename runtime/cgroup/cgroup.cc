@@ -4,6 +4,7 @@
 #include "base/path.h"
 #include "runtime/cgroup/cgroup_v1.h"
 #include "runtime/cgroup/cgroup_v2.h"
+#include "runtime/cgroup/systemd_scope.h"
 
 namespace gantry::runtime {
 namespace {
@@ -27,6 +28,9 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view cgroups
                                                        const LinuxResources& resources) {
   GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
   GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, Layout());
+  if (layout->unified_only() && IsSystemdPath(cgroups_path)) {
+    return SystemdScope::Create(*layout, cgroups_path, resources);
+  }
   if (layout->unified_only()) return CgroupV2::Create(*layout, cgroups_path, resources);
   return CgroupV1::Create(*layout, cgroups_path, resources);
 }
@@ -34,6 +38,9 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view cgroups
 absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(absl::string_view cgroups_path) {
   GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
   GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, Layout());
+  if (layout->unified_only() && IsSystemdPath(cgroups_path)) {
+    return SystemdScope::Open(*layout, cgroups_path);
+  }
   if (layout->unified_only()) return CgroupV2::Open(*layout, cgroups_path);
   return CgroupV1::Open(*layout, cgroups_path);
 }

@@ -29,7 +29,8 @@ class Cgroup {
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;
 
-  // Makes the directories and writes the limits. `cgroups_path` is the spec's linux.cgroupsPath: an
+  // Makes the directories and writes the limits. On v2 alone, a path "slice:prefix:name" is a scope
+  // that systemd makes (systemd_unit.h). `cgroups_path` is the spec's linux.cgroupsPath: an
   // absolute one begins at the root of each hierarchy, a relative one below this process's own
   // cgroup (beside it on v2, where a cgroup of processes has none below it); ".." is resolved by
   // text and cannot leave the root. Parents that are missing are made. On an error everything that
@@ -59,6 +60,8 @@ class Cgroup {
     int unified_dir = -1;  // -1: there is no v2 tree; the Cgroup's own, or `leaf`
     // v2 alone: where the processes are if the container has made cgroups within its own.
     UniqueFd leaf;
+    // Lives until the child was cloned.
+    std::shared_ptr<void> keep;
     std::vector<TasksFile> tasks;
   };
   [[nodiscard]] virtual absl::StatusOr<Entrance> OpenEntrance() const = 0;

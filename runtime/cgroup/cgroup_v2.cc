@@ -28,6 +28,13 @@ absl::StatusOr<std::unique_ptr<Cgroup>> CgroupV2::Create(const CgroupLayout& lay
   return std::unique_ptr<Cgroup>(new CgroupV2(std::move(made.dir)));
 }
 
+absl::StatusOr<std::unique_ptr<Cgroup>> CgroupV2::Adopt(const std::string& directory,
+                                                        const LinuxResources& resources) {
+  GANTRY_ASSIGN_OR_RETURN(CgroupDir dir, CgroupDir::Open(directory));
+  GANTRY_RETURN_IF_ERROR(ApplyResourcesV2(dir, resources, CgroupAge::kNew, {}));
+  return std::unique_ptr<Cgroup>(new CgroupV2(std::move(dir)));
+}
+
 absl::StatusOr<std::unique_ptr<Cgroup>> CgroupV2::Open(const CgroupLayout& layout,
                                                        absl::string_view cgroups_path) {
   absl::StatusOr<CgroupDir> dir = CgroupDir::Open(CgroupDirectoryV2(layout, cgroups_path));

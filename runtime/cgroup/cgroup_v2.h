@@ -18,6 +18,9 @@ class CgroupV2 final : public Cgroup {
   static absl::StatusOr<std::unique_ptr<Cgroup>> Create(const CgroupLayout& layout,
                                                         absl::string_view cgroups_path,
                                                         const LinuxResources& resources);
+  // The cgroup at `directory`, which somebody else made for the container, with limits.
+  static absl::StatusOr<std::unique_ptr<Cgroup>> Adopt(const std::string& directory,
+                                                       const LinuxResources& resources);
   static absl::StatusOr<std::unique_ptr<Cgroup>> Open(const CgroupLayout& layout,
                                                       absl::string_view cgroups_path);
 

@@ -87,7 +87,7 @@ output=$!
 timeout --foreground --kill-after=5 "$limit" qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot -machine q35 "${accel[@]}" -smp 2 -m "$memory" \
   -kernel "$cache/kernel/vmlinuz" -initrd "$cache/initramfs" \
-  -append "console=ttyS0 panic=-1 cgroup_no_v1=all psi=1 mitigations=off systemd.unified_cgroup_hierarchy=1 systemd.gpt_auto=0 fstab=no systemd.log_target=console" \
+  -append "console=ttyS0 panic=-1 cgroup_no_v1=all psi=1 mitigations=off systemd.unified_cgroup_hierarchy=1 systemd.gpt_auto=0 fstab=no systemd.log_target=console systemd.show_status=0" \
   -serial "file:$work/console" \
   -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
   -device virtio-9p-pci,fsdev=host,mount_tag=host \
