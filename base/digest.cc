@@ -1,8 +1,13 @@
+// The hash functions themselves and not OpenSSL's EVP over them: that one reaches every cipher of
+// the library, which the static shim would carry, 3 MB of it. The code that runs is the same.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "base/digest.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <array>
+#include <variant>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -13,10 +18,8 @@ namespace {
 struct Algorithm {
   absl::string_view name;
   size_t hex_size;
-  const EVP_MD* (*evp)();
 };
-constexpr std::array<Algorithm, 2> kAlgorithms = {
-    {{"sha256", 64, EVP_sha256}, {"sha512", 128, EVP_sha512}}};
+constexpr std::array<Algorithm, 2> kAlgorithms = {{{"sha256", 64}, {"sha512", 128}}};
 
 const Algorithm* Find(absl::string_view name) {
   for (const Algorithm& algorithm : kAlgorithms) {
@@ -57,8 +60,7 @@ absl::string_view Digest::hex() const {
 
 struct Digester::State {
   absl::string_view algorithm;
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() { EVP_MD_CTX_free(context); }
+  std::variant<SHA256_CTX, SHA512_CTX> context;
 };
 
 Digester::Digester(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -74,35 +76,36 @@ absl::StatusOr<Digester> Digester::Create(absl::string_view algorithm) {
   }
   auto state = std::make_unique<State>();
   state->algorithm = found->name;
-  if (state->context == nullptr || EVP_DigestInit_ex(state->context, found->evp(), nullptr) != 1) {
-    return absl::InternalError(absl::StrCat("start a ", algorithm, " digest: OpenSSL refused"));
+  if (found->name == "sha512") {
+    SHA512_Init(&state->context.emplace<SHA512_CTX>());
+  } else {
+    SHA256_Init(&state->context.emplace<SHA256_CTX>());
   }
   return Digester(std::move(state));
 }
 
 void Digester::Update(absl::string_view bytes) {
-  EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
+  if (auto* sha256 = std::get_if<SHA256_CTX>(&state_->context)) {
+    SHA256_Update(sha256, bytes.data(), bytes.size());
+  } else {
+    SHA512_Update(&std::get<SHA512_CTX>(state_->context), bytes.data(), bytes.size());
+  }
 }
 
-namespace {
-
-Digest FinishContext(absl::string_view algorithm, EVP_MD_CTX* context) {
-  unsigned char raw[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context, raw, &size);
+Digest Digester::Finish() {
+  unsigned char raw[SHA512_DIGEST_LENGTH];
+  size_t size = SHA256_DIGEST_LENGTH;
+  if (auto* sha256 = std::get_if<SHA256_CTX>(&state_->context)) {
+    SHA256_Final(raw, sha256);
+  } else {
+    size = SHA512_DIGEST_LENGTH;
+    SHA512_Final(raw, &std::get<SHA512_CTX>(state_->context));
+  }
   const absl::string_view bytes(reinterpret_cast<const char*>(raw), size);
-  return *Digest::Parse(absl::StrCat(algorithm, ":", absl::BytesToHexString(bytes)));
+  return *Digest::Parse(absl::StrCat(state_->algorithm, ":", absl::BytesToHexString(bytes)));
 }
 
-}  // namespace
-
-Digest Digester::Finish() { return FinishContext(state_->algorithm, state_->context); }
-
-Digest Digester::Peek() const {
-  State copy;
-  EVP_MD_CTX_copy_ex(copy.context, state_->context);
-  return FinishContext(state_->algorithm, copy.context);
-}
+Digest Digester::Peek() const { return Digester(std::make_unique<State>(*state_)).Finish(); }
 
 Digest Sha256(absl::string_view bytes) {
   Digester digester = *Digester::Create();

@@ -28,6 +28,9 @@ struct TaskContext {
   std::string ns;
   // Collects every child that has ended (TaskService::Reap).
   std::function<void()> reap;
+  // Gives memory back once work has rested for a moment; asked for again meanwhile, once all the
+  // same.
+  std::function<void()> release_soon;
 };
 
 // One container of the shim: its init process and those added by Exec, behind the Task API. Held by

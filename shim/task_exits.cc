@@ -1,6 +1,5 @@
 // The parts of Task that see processes end.
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -119,6 +118,7 @@ void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
   if (!proc->exec_id.empty()) {
     execs_.erase(proc->exec_id);
     answer_waiters(*proc);
+    context_.release_soon();
     return reply(response.SerializeAsString());
   }
   containerd::events::TaskDelete event;
@@ -136,7 +136,7 @@ void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
   context_.events.WhenTold(Publish("/tasks/delete", event),
                            [reply, bytes = response.SerializeAsString()] { reply(bytes); });
   // Of several containers the others idle on.
-  context_.loop.Post([] { ::malloc_trim(0); });
+  context_.release_soon();
 }
 
 void Task::WatchOom() {

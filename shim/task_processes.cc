@@ -1,6 +1,5 @@
 // The parts of Task that make processes.
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -17,9 +16,6 @@
 
 namespace gantry::shim {
 namespace {
-
-// A container that has lived this long is taken to idle.
-constexpr absl::Duration kIdleDelay = absl::Seconds(1);
 
 // What the runtime cannot do keeps its code; the rest is what containerd's clients know by words.
 absl::Status RuntimeError(const absl::Status& status, absl::string_view what) {
@@ -134,7 +130,7 @@ void Task::FinishCreate(const task::CreateTaskRequest& request, const ProcPtr& i
   reply(response.SerializeAsString());
   // What reading the specification took is given back by a process that lives on; the start that
   // is about to be asked for does not wait for it.
-  context_.loop.After(kIdleDelay, [] { ::malloc_trim(0); });
+  context_.release_soon();
 }
 
 void Task::RecordState(pid_t pid) const {

@@ -5,20 +5,26 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/identifiers.h"
+#include "shim/memory.h"
 
 namespace gantry::shim {
 namespace {
 
 // Shared by all shims of the host: most containers have one and the same profile.
 constexpr char kSeccompCacheDir[] = "/run/gantry/seccomp";
+// A shim that was not asked for anything this long is taken to idle.
+constexpr absl::Duration kRestDelay = absl::Seconds(1);
 
 }  // namespace
 
 TaskService::TaskService(EventLoop& loop, EventQueue& events, std::string ns,
                          std::function<void()> on_shutdown)
-    : on_shutdown_(std::move(on_shutdown)),
-      seccomp_(kSeccompCacheDir),
-      context_{loop, events, seccomp_, std::move(ns), [this] { Reap(); }} {}
+    : on_shutdown_(std::move(on_shutdown)), seccomp_(kSeccompCacheDir), context_{loop,
+                                                                                 events,
+                                                                                 seccomp_,
+                                                                                 std::move(ns),
+                                                                                 [this] { Reap(); },
+                                                                                 [this] { ReleaseSoon(); }} {}
 
 template <typename Request>
 void TaskService::Register(ttrpc::Server& server, const char* method,
@@ -125,6 +131,14 @@ void TaskService::Reap() {
     }
     if (!known && on_other_child_) on_other_child_(info.si_pid, exit_status);
   }
+}
+
+void TaskService::ReleaseSoon() {
+  if (std::exchange(release_is_due_, true)) return;
+  context_.loop.After(kRestDelay, [this] {
+    release_is_due_ = false;
+    ReleaseMemory();
+  });
 }
 
 void TaskService::Connect(const task::ConnectRequest& request, const Reply& reply) {

@@ -52,6 +52,9 @@ class TaskService {
   // Lets go of `task` once nothing of it runs.
   void DropIfGone(const std::shared_ptr<Task>& task);
 
+  void ReleaseSoon();
+
+  bool release_is_due_ = false;
   std::function<void()> on_shutdown_;
   std::function<void()> on_empty_;
   std::function<void(pid_t, uint32_t)> on_other_child_;

@@ -169,6 +169,10 @@ class SurvivalTest(unittest.TestCase):
         for path in cgroups:
             for pid in (path / "cgroup.procs").read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
+        for path in cgroups:  # nor do cgroups outlive one
+            while (path / "cgroup.procs").read_text():
+                time.sleep(0.01)
+            path.rmdir()
         shutil.rmtree(self.daemon.work / "state")
         self.daemon.start()
         self.assertEqual(self.status("c"), "NONE")
