@@ -31,10 +31,9 @@ absl::string_view RandomBlob::Block(int64_t offset) {
   return absl::string_view(block_).substr(0, static_cast<size_t>(std::min(size_ - offset, kBlock)));
 }
 
-absl::Status WriteBlob(Client& client, RandomBlob& blob, const std::string& ref,
-                       const std::string& lease) {
+absl::Status WriteBlob(Client& client, RandomBlob& blob, const std::string& ref) {
   grpc::ClientContext context;
-  client.Address(&context, lease);
+  client.Address(&context);
   const auto stream = client.content->Write(&context);
   api::content::v1::WriteContentRequest request;
   api::content::v1::WriteContentResponse response;
@@ -51,8 +50,11 @@ absl::Status WriteBlob(Client& client, RandomBlob& blob, const std::string& ref,
   request.set_action(api::content::v1::COMMIT);
   request.set_offset(blob.size());
   request.clear_data();
-  if (stream->Write(request)) stream->Read(&response);
+  stream->Write(request);
   stream->WritesDone();
+  // The status only comes when all messages have been read.
+  while (stream->Read(&response)) {
+  }
   const absl::Status status = Client::ToAbsl(stream->Finish());
   // The daemon has it from an earlier run.
   if (absl::IsAlreadyExists(status)) return absl::OkStatus();

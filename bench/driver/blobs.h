@@ -26,8 +26,7 @@ class RandomBlob {
 };
 
 // Uploads as clients do: messages of a mebibyte at most, the commit apart from the data.
-absl::Status WriteBlob(Client& client, RandomBlob& blob, const std::string& ref,
-                       const std::string& lease);
+absl::Status WriteBlob(Client& client, RandomBlob& blob, const std::string& ref);
 
 // Reads and forgets; gives the number of bytes.
 absl::StatusOr<int64_t> DrainBlob(Client& client, const std::string& digest);

@@ -27,6 +27,8 @@ struct Target {
   std::string ns = "bench";
   std::string runtime = "io.containerd.runc.v2";
   std::string snapshotter = "overlayfs";
+  // Sent with every call: what nothing refers to yet must survive a collection.
+  std::string lease;
 };
 
 // One connection to a daemon and the stubs of its services. Thread-safe, as the stubs are.
@@ -35,14 +37,14 @@ class Client {
   explicit Client(const Target& target);
 
   // Calls a unary method: `client.Call(*client.tasks, &Tasks::Stub::Create, request)`. The context
-  // carries the namespace and, if one is given, the lease.
+  // carries the namespace, the lease and a deadline that only a daemon that hangs can miss.
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<Response> Call(Stub& stub,
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
-                                const Request& request, const std::string& lease = "") {
+                                const Request& request) {
     grpc::ClientContext context;
-    Address(&context, lease);
+    Address(&context);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (!status.ok()) return ToAbsl(status);
@@ -50,7 +52,7 @@ class Client {
   }
 
   // For streams, which make their contexts themselves.
-  void Address(grpc::ClientContext* context, const std::string& lease = "") const;
+  void Address(grpc::ClientContext* context) const;
   static absl::Status ToAbsl(const grpc::Status& status);
 
   const Target target;
@@ -68,6 +70,18 @@ class Client {
   const std::unique_ptr<api::snapshots::v1::Snapshots::Stub> snapshots;
   const std::unique_ptr<api::tasks::v1::Tasks::Stub> tasks;
   const std::unique_ptr<api::version::v1::Version::Stub> version;
+};
+
+// A lease of the driver's own for as long as this lives.
+class Lease {
+ public:
+  static absl::StatusOr<std::unique_ptr<Lease>> Create(Target target);
+  ~Lease();
+  [[nodiscard]] const Target& target() const { return target_; }
+
+ private:
+  explicit Lease(Target target) : target_(std::move(target)) {}
+  Target target_;
 };
 
 }  // namespace gantry::bench

@@ -18,6 +18,7 @@ constexpr char kProcessType[] = "types.containerd.io/opencontainers/runtime-spec
 
 absl::Status BenchContainer::Prepare(const ContainerOptions& options) {
   out_ = options.out;
+  err_ = options.err;
   api::snapshots::v1::PrepareSnapshotRequest snapshot;
   snapshot.set_snapshotter(client_.target.snapshotter);
   snapshot.set_key(id_);
@@ -40,6 +41,7 @@ absl::StatusOr<uint32_t> BenchContainer::Create() {
   api::tasks::v1::CreateTaskRequest request;
   request.set_container_id(id_);
   request.set_stdout(out_);
+  request.set_stderr(err_);
   *request.mutable_rootfs() = mounts_;
   GANTRY_ASSIGN_OR_RETURN(const auto created,
                           client_.Call(*client_.tasks, &Tasks::Create, request));

@@ -15,7 +15,8 @@ namespace gantry::bench {
 struct ContainerOptions {
   std::string image_chain;  // the snapshot that the container's own is made of
   std::vector<std::string> args = {"/bin/true"};
-  std::string out;      // FIFO for standard output; empty: none
+  std::string out;      // FIFOs for standard output and errors; empty: none
+  std::string err;
   bool network = true;  // a network namespace of its own
 };
 
@@ -48,6 +49,7 @@ class BenchContainer {
   Client& client_;
   std::string id_;
   std::string out_;
+  std::string err_;
   google::protobuf::RepeatedPtrField<::containerd::types::Mount> mounts_;
 };
 

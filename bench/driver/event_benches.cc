@@ -19,7 +19,7 @@ class Subscriber {
   Subscriber(const Target& target, size_t count) : client_(target), arrived_(count) {
     client_.Address(&context_);
     api::events::v1::SubscribeRequest request;
-    request.add_filters(absl::StrCat("topic==", kTopic));
+    request.add_filters(absl::StrCat("topic==\"", kTopic, "\""));
     stream_ = client_.events->Subscribe(&context_, request);
     thread_ = std::thread([this] { Read(); });
   }

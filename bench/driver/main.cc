@@ -88,6 +88,12 @@ int Main(int argc, char** argv) {
       std::fprintf(stderr, "driver: %s needs --image\n", load.name);
       return 2;
     }
+    absl::StatusOr<std::unique_ptr<Lease>> lease = Lease::Create(flags.target);
+    if (!lease.ok()) {
+      std::fprintf(stderr, "driver: create a lease: %s\n", lease.status().ToString().c_str());
+      return 1;
+    }
+    flags.target = (*lease)->target();
     const absl::StatusOr<Json> json = load.run(flags);
     if (json.ok()) {
       std::puts(json->dump(2).c_str());

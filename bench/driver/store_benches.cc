@@ -102,7 +102,7 @@ absl::StatusOr<Json> BenchContent(const Target& target, const LoadOptions& load,
                             RandomBlob blob(static_cast<uint64_t>(run), size);
                             digests[static_cast<size_t>(run)] = blob.digest();
                             laps = Laps();  // making the bytes is not the daemon's time
-                            return WriteBlob(client, blob, absl::StrCat("bench-", run), "");
+                            return WriteBlob(client, blob, absl::StrCat("bench-", run));
                           }));
   GANTRY_ASSIGN_OR_RETURN(
       const Json read, RunLoad(target, load, [&](Client& client, int run, Laps&) -> absl::Status {
@@ -145,16 +145,18 @@ absl::StatusOr<Json> BenchImages(const Target& target, const LoadOptions& load) 
 
 absl::StatusOr<Json> BenchCollect(const Target& target, const LoadOptions& load) {
   Client client(target);
+  Target leased = target;
+  leased.lease = "bench-collect";
   api::leases::v1::CreateRequest lease;
-  lease.set_id("bench-collect");
+  lease.set_id(leased.lease);
   GANTRY_RETURN_IF_ERROR(client.Call(*client.leases, &Leases::Create, lease).status());
   GANTRY_ASSIGN_OR_RETURN(const size_t before, CountBlobs(client));
   constexpr int64_t kSize = 4096;
   std::vector<std::string> digests(static_cast<size_t>(load.runs));
-  GANTRY_RETURN_IF_ERROR(RunLoad(target, load, [&](Client& own, int run, Laps&) {
+  GANTRY_RETURN_IF_ERROR(RunLoad(leased, load, [&](Client& own, int run, Laps&) {
                            RandomBlob blob(static_cast<uint64_t>(run) + 1'000'000, kSize);
                            digests[static_cast<size_t>(run)] = blob.digest();
-                           return WriteBlob(own, blob, absl::StrCat("collect-", run), lease.id());
+                           return WriteBlob(own, blob, absl::StrCat("collect-", run));
                          }).status());
   const int64_t start = MonotonicNanos();
   api::leases::v1::DeleteRequest request;

@@ -30,13 +30,15 @@ class OutputFifo {
   }
   absl::Status WaitForByte() {
     pollfd ready = {fd_.get(), POLLIN, 0};
-    char byte;
-    if (::poll(&ready, 1, 10'000) == 1 && ::read(fd_.get(), &byte, 1) == 1) {
+    char bytes[64];  // all that there is: what stays unread would be waited for at the end
+    if (::poll(&ready, 1, 10'000) == 1 && ::read(fd_.get(), bytes, sizeof bytes) > 0) {
       return absl::OkStatus();
     }
     return absl::DeadlineExceededError("no output came within ten seconds");
   }
-  ~OutputFifo() { ::unlink(path_.c_str()); }
+  ~OutputFifo() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
@@ -109,10 +111,13 @@ absl::StatusOr<Json> BenchStart(const Target& target, const LoadOptions& load,
   return RunLoad(target, load, [&](Client& client, int run, Laps& laps) -> absl::Status {
     const std::string id = absl::StrCat("start-", ::getpid(), "-", run);
     std::optional<OutputFifo> output;
+    OutputFifo errors;  // containerd's shim wants both or none
     ContainerOptions own = options;
     if (first_byte) {
       own.out = absl::StrCat(directory.path(), "/", id);
+      own.err = own.out + ".err";
       GANTRY_RETURN_IF_ERROR(output.emplace().Make(own.out));
+      GANTRY_RETURN_IF_ERROR(errors.Make(own.err));
     }
     std::vector<BenchContainer> made;
     const absl::Status status =
