@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "daemon/daemon.h"
 #include "daemon/logging.h"
 #include "daemon/options.h"
@@ -42,6 +43,11 @@ int Serve(const Options& options) {
   }
   // Each thread would get an arena of its own, and keep in it what it once needed.
   ::mallopt(M_ARENA_MAX, kArenas);
+  if (!options.trace_start.empty()) {
+    // Through the environment, so that the zygote and its shims know it as well.
+    ::setenv(kStartTraceVariable, options.trace_start.c_str(), 1);
+    StartTraceFromEnvironment("gantryd");
+  }
   StartLogging(options.config);
   for (const std::string& warning : options.warnings) LogWarn(warning);
   ::signal(SIGPIPE, SIG_IGN);

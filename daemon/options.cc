@@ -15,6 +15,7 @@ struct Flags {
   std::string state;
   std::string log_level;
   std::string services;
+  std::string trace_start;
 };
 
 absl::StatusOr<ParsedConfig> LoadOrDefault(const std::string& path, bool named) {
@@ -41,6 +42,8 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("-l,--log-level", flags.log_level, "trace, debug, info, warn, error or fatal");
   CLI::Option* services_flag = app.add_option(
       "--services", flags.services, "Serve these alone, in a list with commas (content,snapshots)");
+  app.add_option("--trace-start", flags.trace_start,
+                 "Append the time of every step of container starts to this file");
   CLI::App* config_command = app.add_subcommand("config", "Show the configuration");
   CLI::App* default_command =
       config_command->add_subcommand("default", "The configuration without a file or flags");
@@ -68,6 +71,7 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
   Override(flags.root, &options.config.root);
   Override(flags.state, &options.config.state);
   Override(flags.log_level, &options.config.log_level);
+  options.trace_start = flags.trace_start;
   if (services_flag->count() > 0) {
     GANTRY_ASSIGN_OR_RETURN(options.config.services, ServiceSet::Parse(flags.services));
   }

@@ -17,6 +17,7 @@ struct Options {
   Command command = Command::kServe;
   Config config;  // file and flags put together; flags win
   std::vector<std::string> warnings;
+  std::string trace_start;  // file; empty: starts are not traced
 };
 
 // Reads the command line and the configuration file it names. `exit_code` in place of options when

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/start_trace.h"
 #include "runtime/process/hooks.h"
 #include "runtime/process/id_mapping.h"
 #include "runtime/process/namespace_plan.h"
@@ -38,6 +39,7 @@ struct Container::State {
   std::string program;                // of a loaded container, for messages
   Spawned init;
   UniqueFd mounts;  // the mount namespace
+  UniqueFd root;    // in it
   bool started = false;
   HookState hook_state;
   std::vector<Hook> poststart;
@@ -154,6 +156,9 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
       spec.process, IdentityOptions{state->seccomp, /*is_init=*/true, user_namespace.exists},
       &plan));
   plan.SetWaitForStart(true);
+  spawn.trace_id = options.id;
+  spawn.meanwhile = options.meanwhile;
+  TraceStart(options.id, "plan");
   plan.SetListener(options.start_listener);
   plan.SetKeptFds(options.preserve_fds);
 
@@ -172,12 +177,18 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
         RunHooks("prestart", hooks.prestart, state->hook_state, "creating", pid));
     return RunHooks("createRuntime", hooks.create_runtime, state->hook_state, "creating", pid);
   };
+  TraceStart(options.id, "make cgroups");
   GANTRY_ASSIGN_OR_RETURN(state->init, Spawn(plan, spawn));
   std::move(remove_cgroup).Cancel();
   // No error: without it the exit is seen a little later, that is all.
   absl::StatusOr<UniqueFd> mounts =
       OpenFile(absl::StrCat("/proc/", state->init.pid, "/ns/mnt"), O_RDONLY);
   if (mounts.ok()) state->mounts = *std::move(mounts);
+  if (!options.rootfs_mounts.empty()) {
+    absl::StatusOr<UniqueFd> opened =
+        OpenFile(absl::StrCat("/proc/", state->init.pid, "/root"), O_PATH | O_DIRECTORY);
+    if (opened.ok()) state->root = *std::move(opened);
+  }
   // The rest of the spec is not needed any more; a shim keeps this for as long as it lives.
   state->linux_.namespaces = std::move(options.spec.linux_.namespaces);
   state->linux_.uid_mappings = std::move(options.spec.linux_.uid_mappings);
@@ -364,6 +375,7 @@ absl::StatusOr<uint64_t> Container::OomKills() {
 }
 
 void Container::ReleaseMounts() { state_->mounts.reset(); }
+UniqueFd Container::TakeRoot() { return std::move(state_->root); }
 
 absl::Status Container::Destroy() {
   ReleaseMounts();

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ struct CreateOptions {
   bool cgroup_optional = false;
   // Of ListenForStart, borrowed: what init waits on once Detach was called. -1: none.
   int start_listener = -1;
+  // Called with the init's pid while that makes its mounts: what the caller has to write down of it
+  // costs no time then.
+  std::function<void(pid_t)> meanwhile;
 };
 
 // What another process needs to take up a container that it did not create.
@@ -139,9 +143,13 @@ class Container {
   [[nodiscard]] bool has_cgroup() const;  // false once it was removed
 
   // After init has ended: lets go of the container's mounts, which until then stay as they are, and
-  // waits until the kernel has unmounted them. Without it that would be part of the exit of the last
-  // process, before anybody can see the exit. May be called again; Destroy calls it.
+  // waits until the kernel has unmounted them, but for the root file system. Without it that would
+  // be part of the exit of the last process, before anybody can see the exit. May be called again;
+  // Destroy calls it.
   void ReleaseMounts();
+  // The root file system, unmounted when this is closed, which may take long: the kernel syncs what
+  // lies below an overlay first. Empty if the root was no mount of the container's own.
+  UniqueFd TakeRoot();
 
   // After init has ended: kills what is left in the cgroup and removes it. May be called again.
   absl::Status Destroy();

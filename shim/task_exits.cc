@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "proto/containerd/events/task.pb.h"
 #include "shim/set_time.h"
 #include "shim/task.h"
@@ -34,6 +35,7 @@ void Task::HandleExit(const ProcPtr& proc, uint32_t exit_status) {
   proc->status = Status::kStopped;
   proc->exit_status = exit_status;
   proc->exited_at = absl::Now();
+  if (is_init) TraceStart(id_, "run and exit");
   if (is_init) paused_ = false;
   if (is_init && kill_rest_at_exit_) {
     if (absl::Status killed = container_->KillAll(SIGKILL); !killed.ok()) LogWarn(killed.message());
@@ -71,6 +73,7 @@ void Task::TellExit(const ProcPtr& proc) {
   // Unmounting takes as long as the rest of the exit: who waits for the exit knows of it first.
   context_.events.WhenTold(proc->exit_event, [self = shared_from_this()] {
     if (self->container_ != nullptr) self->container_->ReleaseMounts();
+    TraceStart(self->id_, "unmount");
   });
 }
 
@@ -105,6 +108,7 @@ void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
   }
   if (proc->exec_id.empty()) {
     if (absl::Status gone = container_->Destroy(); !gone.ok()) return reply(gone);
+    TraceStart(id_, "remove cgroups");
   }
   proc->io.reset();
   task::DeleteResponse response;
@@ -130,11 +134,20 @@ void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
   oom_fd_.reset();
   const std::map<std::string, ProcPtr> execs = std::exchange(execs_, {});
   init_.reset();
+  const auto root = std::make_shared<UniqueFd>(container_->TakeRoot());
   container_.reset();
   gone_ = true;
   for (const auto& [exec_id, exec] : execs) answer_waiters(*exec);
-  context_.events.WhenTold(Publish("/tasks/delete", event),
-                           [reply, bytes = response.SerializeAsString()] { reply(bytes); });
+  context_.events.WhenTold(
+      Publish("/tasks/delete", event),
+      [&loop = context_.loop, reply, root, id = id_, bytes = response.SerializeAsString()] {
+        TraceStart(id, "publish delete");
+        reply(bytes);
+        // The kernel syncs what lies below an overlay when that goes; nobody
+        // waits for it.
+        loop.Post([root] { root->reset(); });
+        FlushStartTrace();
+      });
   // Of several containers the others idle on.
   context_.release_soon();
 }

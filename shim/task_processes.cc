@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "proto/containerd/events/task.pb.h"
 #include "proto/containerd/runc/v1/oci.pb.h"
 #include "shim/record.h"
@@ -33,6 +34,7 @@ absl::Status JoinCgroup(const std::string& path) {
 }  // namespace
 
 void Task::Create(const task::CreateTaskRequest& request, Reply reply) {
+  TraceStart(request.id(), "receive Create");
   const auto init = std::make_shared<Proc>();
   const auto options = std::make_shared<runtime::CreateOptions>();
   if (absl::Status prepared = Prepare(request, options.get(), init.get()); !prepared.ok()) {
@@ -40,6 +42,7 @@ void Task::Create(const task::CreateTaskRequest& request, Reply reply) {
   }
   init->io->WhenReady(
       [self = shared_from_this(), request, options, init, reply](absl::Status ready) {
+        TraceStart(self->id_, "read the spec, open stdio");
         if (ready.ok()) ready = self->MakeContainer(std::move(*options), init.get());
         self->FinishCreate(request, init, ready, reply);
       });
@@ -93,6 +96,7 @@ absl::Status Task::MakeContainer(runtime::CreateOptions options, Proc* init) {
   const runtime::LinuxNamespace* pid_ns =
       options.spec.linux_.FindNamespace(runtime::NamespaceType::kPid);
   kill_rest_at_exit_ = pid_ns == nullptr || !pid_ns->path.empty();
+  options.meanwhile = [this](pid_t pid) { RecordState(pid); };
   GANTRY_ASSIGN_OR_RETURN(container_, runtime::Container::Create(std::move(options)));
   init->io->ReleaseChildEnds();
   if (UniqueFd console = container_->TakeConsole(); console.valid()) {
@@ -102,7 +106,6 @@ absl::Status Task::MakeContainer(runtime::CreateOptions options, Proc* init) {
   // Collected on SIGCHLD too; the pidfd is what cannot be missed.
   GANTRY_RETURN_IF_ERROR(
       context_.loop.Add(container_->pidfd(), EPOLLIN, [this](uint32_t) { context_.reap(); }));
-  RecordState(init->pid);
   WatchOom();
   return absl::OkStatus();
 }
@@ -127,6 +130,7 @@ void Task::FinishCreate(const task::CreateTaskRequest& request, const ProcPtr& i
   Publish("/tasks/create", event);
   task::CreateTaskResponse response;
   response.set_pid(static_cast<uint32_t>(init_->pid));
+  TraceStart(id_, "watch, publish create");
   reply(response.SerializeAsString());
   // What reading the specification took is given back by a process that lives on; the start that
   // is about to be asked for does not wait for it.

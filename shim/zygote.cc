@@ -13,6 +13,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "runtime/zygote/zygote_protocol.h"
 #include "shim/process_title.h"
 #include "shim/shim.h"
@@ -57,6 +58,7 @@ void ReapShims(int signal_fd) {
   config.ttrpc_address = request.ttrpc_address;
   config.debug = request.debug;
   config.listener.reset(runtime::kZygoteSocketFd);
+  TraceStart(request.id, "fork");
   ::_exit(RunShim(std::move(config)));
 }
 
@@ -112,6 +114,7 @@ absl::Status Serve() {
 }  // namespace
 
 int RunZygote() {
+  StartTraceFromEnvironment("shim");
   const absl::Status status = Serve();
   return status.ok() ? 0 : 1;
 }

@@ -95,13 +95,14 @@ class Containerd(Daemon):
 class Arena:
     """The directories and daemons of one run, and their end."""
 
-    def __init__(self):
+    def __init__(self, kinds=((Gantry, "gantry"), (Containerd, "containerd"))):
+        self.kinds = kinds
         self.disk = pathlib.Path(tempfile.mkdtemp(prefix="gantry-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")))
         self.tmpfs = pathlib.Path(tempfile.mkdtemp(prefix="gb-", dir="/run"))
         self.daemons = []
 
     def __enter__(self):
-        for kind, name in ((Gantry, "gantry"), (Containerd, "containerd")):
+        for kind, name in self.kinds:
             daemon = kind(name, self.disk, self.tmpfs)
             self.daemons.append(daemon)
             daemon.start()

@@ -2,14 +2,14 @@
 import argparse
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 
+import budget
 import images
 import metrics
 import report
-from daemons import BUILD, Arena, Failed
+from daemons import Arena, Failed
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -29,18 +29,11 @@ def parse():
     return arguments
 
 
-def budget_of(arena, quick):
-    """The table of bench/budget, if it was built."""
-    tool = BUILD / "bench" / "gantry-budget"
-    if not tool.exists():
-        return ""
-    root = images.make_bundle(arena.disk) / "rootfs"
-    done = subprocess.run([str(tool), "--gantryd", str(BUILD / "daemon" / "gantryd"), "--floor", metrics.FLOOR,
-                           "--driver", metrics.DRIVER, "--image", str(arena.disk / "busybox.tar"), "--name",
-                           images.SMALL, "--rootfs", str(root), "--work", str(arena.disk), "--state",
-                           str(arena.tmpfs), "--runs", "10" if quick else "40"],
-                          capture_output=True, text=True, timeout=120, check=False)
-    return done.stdout if done.returncode == 0 else f"failed: {done.stderr.strip()}"
+def budget_of(bench):
+    try:
+        return budget.measure(bench, 10 if bench.quick else 40)
+    except Failed as error:
+        return f"failed: {error}"
 
 
 def main():
@@ -66,9 +59,9 @@ def main():
             except Failed as error:
                 print(f"{name}: {error}", file=sys.stderr)
             print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
-        budget = budget_of(arena, arguments.quick)
+        table = budget_of(bench)
         versions = report.versions_of(arena.daemons)
-    path = report.write(board, versions, budget, arguments.quick, time.monotonic() - begun, arguments.output)
+    path = report.write(board, versions, table, arguments.quick, time.monotonic() - begun, arguments.output)
     print(path)
     return 1 if any(metric["failed"] for metric in board.metrics.values()) else 0
 

@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/start_trace.h"
 
 namespace gantry::runtime {
 namespace {
@@ -241,6 +243,36 @@ absl::Status Follow(const ChildPlan& plan, const SpawnOptions& options, Spawned*
   }
 }
 
+// Memory in which the child writes when it did what, if starts are traced.
+class StampPage {
+ public:
+  StampPage(const std::string& id, size_t count) : id_(id), count_(count) {
+    if (id.empty() || !StartTraceIsOn()) return;
+    void* const memory = ::mmap(nullptr, count * sizeof(int64_t), PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) stamps_ = static_cast<int64_t*>(memory);
+  }
+  StampPage(const StampPage&) = delete;
+  StampPage& operator=(const StampPage&) = delete;
+  ~StampPage() {
+    if (stamps_ != nullptr) ::munmap(stamps_, count_ * sizeof(int64_t));
+  }
+  [[nodiscard]] int64_t* get() const { return stamps_; }
+  void Tell(const ChildPlan& plan) const {
+    if (stamps_ == nullptr) return;
+    TraceStartAt(stamps_[0], "init", id_, "born");
+    for (size_t i = 0; i < plan.step_count; ++i) {
+      TraceStartAt(stamps_[i + 1], "init", id_,
+                   absl::StrCat(plan.steps[i].what, " ", plan.steps[i].subject));
+    }
+  }
+
+ private:
+  const std::string& id_;
+  const size_t count_;
+  int64_t* stamps_ = nullptr;
+};
+
 }  // namespace
 
 std::string ProgramError(const std::string& program, int error) {
@@ -257,6 +289,8 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
   ChildPlan built = plan.Build();
   built.socket = sockets.child.get();
   built.parent_socket = sockets.parent.get();
+  const StampPage stamps(options.trace_id, built.step_count + 1);
+  built.stamps = stamps.get();
   Spawned child;
   GANTRY_RETURN_IF_ERROR(Annotate(Clone(built, options, &child), kPrefix));
   sockets.child.reset();  // else the end of file never comes
@@ -265,11 +299,13 @@ absl::StatusOr<Spawned> Spawn(const PlanBuilder& plan, const SpawnOptions& optio
   if (options.clones_again) status = FollowClone(built, &child);
   if (status.ok() && options.before_go) status = options.before_go(child.pid);
   if (status.ok()) status = Say(child.socket.get(), kGo);
+  if (status.ok() && options.meanwhile) options.meanwhile(child.pid);
   if (status.ok()) status = Follow(built, options, &child);
   if (!status.ok()) {
     KillAndReap(child);
     return status;
   }
+  stamps.Tell(built);
   return child;
 }
 

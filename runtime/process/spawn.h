@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,11 +17,14 @@ namespace gantry::runtime {
 struct SpawnOptions {
   uint64_t clone_flags = 0;  // CLONE_NEW*
   int cgroup_fd = -1;        // born in this cgroup of the v2 tree
+  std::string trace_id;      // of the container, in the trace of its start; empty: none
   int pid_namespace = -1;    // of the child: a namespace descriptor or a pidfd; -1: the caller's
   // The plan has a step CloneAgain before WaitForGo.
   bool clones_again = false;
   // Runs while the child waits in the step WaitForGo.
   std::function<absl::Status(pid_t)> before_go;
+  // Runs after that, while the child does its steps.
+  std::function<void(pid_t)> meanwhile;
   // Runs while the child waits in the step WaitForHooks.
   std::function<absl::Status(pid_t)> run_hooks;
 };

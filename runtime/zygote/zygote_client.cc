@@ -13,6 +13,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/start_trace.h"
 #include "runtime/zygote/zygote_protocol.h"
 
 namespace gantry::runtime {
@@ -84,7 +85,10 @@ absl::Status ZygoteClient::Spawn() {
   std::string mode = "zygote";
   char* const arguments[] = {name.data(), mode.data(), padding.data(), nullptr};
   std::string search = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  char* const environment[] = {search.data(), nullptr};
+  const char* const trace_file = std::getenv(kStartTraceVariable);
+  std::string trace =
+      absl::StrCat(kStartTraceVariable, "=", trace_file == nullptr ? "" : trace_file);
+  char* const environment[] = {search.data(), trace.data(), nullptr};
   pid_t pid;
   const int error =
       ::posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments, environment);

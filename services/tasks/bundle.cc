@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/random.h"
 
 namespace gantry::tasks {
 namespace {
@@ -53,6 +54,25 @@ absl::StatusOr<std::string> Bundles::Create(absl::string_view ns, absl::string_v
 
 absl::Status Bundles::Remove(absl::string_view ns, absl::string_view id) const {
   return RemoveTree(Path(ns, id));
+}
+
+absl::StatusOr<std::string> Bundles::Discard(absl::string_view ns, absl::string_view id) const {
+  const std::string path = Path(ns, id);
+  const std::string gone = absl::StrCat(state_dir_, "/gone");
+  GANTRY_RETURN_IF_ERROR(MakeDirectories(gone, 0700));
+  std::string away = absl::StrCat(gone, "/", RandomHex(8));
+  if (::rename(path.c_str(), away.c_str()) == 0) return away;
+  if (errno == ENOENT) return std::string();
+  return ErrnoError(errno, absl::StrCat("rename ", path, " away"));
+}
+
+std::vector<std::string> Bundles::ListDiscarded() const {
+  const std::string gone = absl::StrCat(state_dir_, "/gone");
+  std::vector<std::string> paths;
+  const absl::StatusOr<std::vector<std::string>> names = ListDirectory(gone);
+  if (!names.ok()) return paths;
+  for (const std::string& name : *names) paths.push_back(absl::StrCat(gone, "/", name));
+  return paths;
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Bundles::List() const {

@@ -20,6 +20,7 @@ namespace gantry::tasks {
 //   tasks/<namespace>/<id>/init.pid        of the container's first process, by the shim
 //   tasks/<namespace>/<id>/execs/<exec>    an empty file for each exec
 //   s/<hash>                               the shim's socket, a name that fits sun_path
+//   gone/<random>                          a bundle that was discarded, until it is removed
 // All calls block; thread-safe for different tasks. Namespaces and ids must have been validated:
 // they become names of directories.
 class Bundles {
@@ -35,6 +36,12 @@ class Bundles {
                                                    absl::string_view config) const;
   // Absent is OK.
   absl::Status Remove(absl::string_view ns, absl::string_view id) const;
+  // Takes the bundle away in one step, for the next of its name to be made, and gives the path that
+  // RemoveTree is to be called with when there is time. "" if there is no such bundle.
+  [[nodiscard]] absl::StatusOr<std::string> Discard(absl::string_view ns,
+                                                    absl::string_view id) const;
+  // What Discard took away before a crash.
+  [[nodiscard]] std::vector<std::string> ListDiscarded() const;
   // Namespace and id of each bundle, whole or not.
   [[nodiscard]] absl::StatusOr<std::vector<std::pair<std::string, std::string>>> List() const;
 

@@ -1,6 +1,7 @@
 #include "base/errors.h"
 #include "base/fault_point.h"
 #include "base/identifiers.h"
+#include "base/start_trace.h"
 #include "services/tasks/task_core.h"
 
 // The calls that a shim answers: the record is asked first and kept in step.
@@ -22,10 +23,12 @@ void TaskManager::Start(const std::string& ns, const std::string& id, const std:
   }
   if (!target.ok()) return done(target.status());
   if (absl::Status fault = FaultPoint("tasks.start.asked"); !fault.ok()) return done(fault);
+  if (exec_id.empty()) TraceStart(id, "client: from Create to Start");
   target->shim->Start(id, exec_id,
                       [core = core_, task = target->task, exec_id,
                        done = std::move(done)](absl::StatusOr<uint32_t> pid) {
                         FaultPoint("tasks.start.answered").IgnoreError();
+                        if (exec_id.empty()) TraceStart(task->id, "receive the answer to Start");
                         if (pid.ok()) {
                           const std::lock_guard lock(core->mutex);
                           Process* process = task->Find(exec_id);

@@ -5,6 +5,7 @@
 #include "base/fault_point.h"
 #include "base/identifiers.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "services/tasks/task_core.h"
 
 namespace gantry::tasks {
@@ -19,6 +20,7 @@ absl::Status CreateError(const absl::Status& status) {
 // On the executor.
 void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
                                const Done<uint32_t>& done) {
+  TraceStart(request.id, "change to the executor");
   if (absl::Status valid = ValidateIdentifier("container id", request.id); !valid.ok()) {
     return done(valid);
   }
@@ -28,6 +30,7 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   }
   absl::StatusOr<ContainerInfo> container = options.find_container(ns, request.id);
   if (!container.ok()) return done(container.status());
+  TraceStart(request.id, "read the container's record");
   const std::string& runtime =
       request.runtime_path.empty() ? container->runtime_name : request.runtime_path;
   const Any& runtime_options =
@@ -45,6 +48,7 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
 
   absl::Status prepared = bundles.Create(ns, request.id, container->spec.value).status();
   if (prepared.ok()) prepared = FaultPoint("tasks.create.bundle");
+  TraceStart(request.id, "write the bundle");
   if (prepared.ok()) {
     absl::StatusOr<LaunchedShim> launched =
         launcher.Launch({ns, request.id, task->bundle, *binary, runtime_options});
@@ -57,6 +61,7 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
     return done(CreateError(prepared));
   }
   Watch(task);
+  TraceStart(request.id, "start and find the shim");
 
   Shim::CreateRequest create;
   create.id = request.id;
@@ -104,6 +109,7 @@ void TaskManager::Core::Created(const TaskPtr& task, uint32_t pid, const Done<ui
     gone = task->gone;
   }
   if (gone) Bury(task, [] {});
+  TraceStart(task->id, "receive the answer to Create");
   done(pid);
   WaitInShim(task, "");
 }

@@ -1,6 +1,8 @@
 #include "base/errors.h"
 #include "base/fault_point.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "services/tasks/task_core.h"
 
 namespace gantry::tasks {
@@ -70,6 +72,7 @@ void TaskManager::Core::Delete(const std::string& ns, const std::string& id,
 }
 
 void TaskManager::Core::DeleteInShim(const Target& target, const Done<gantry::tasks::Exit>& done) {
+  TraceStart(target.task->id, "client: from the exit to Delete");
   target.shim->Delete(
       target.task->id, "",
       [core = shared_from_this(), task = target.task,
@@ -98,14 +101,15 @@ void TaskManager::Core::DeleteInShim(const Target& target, const Done<gantry::ta
 
 void TaskManager::Core::FinishDelete(const TaskPtr& task, const gantry::tasks::Exit& exit,
                                      bool shim_lives, const Done<gantry::tasks::Exit>& done) {
-  if (shim_lives) Retire(task);
-  launcher.Forget(task->ns, task->id, task->bundle);
-  if (absl::Status removed = bundles.Remove(task->ns, task->id); !removed.ok()) {
-    LogWarn(
-        "remove the bundle of a deleted task",
-        {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(removed.message())}});
+  TraceStart(task->id, "receive the answer to Delete");
+  if (shim_lives) {
+    const std::lock_guard lock(mutex);
+    task->retired = true;
   }
   FaultPoint("tasks.delete.bundle").IgnoreError();
+  launcher.Forget(task->ns, task->id, task->bundle);
+  const absl::StatusOr<std::string> discarded = bundles.Discard(task->ns, task->id);
+  absl::Status removed = discarded.status();
   std::vector<std::function<void()>> answers;
   std::vector<ProcessExit> events;
   {
@@ -125,7 +129,17 @@ void TaskManager::Core::FinishDelete(const TaskPtr& task, const gantry::tasks::E
   for (const ProcessExit& event : events) sink.TaskExited(event);
   for (const std::function<void()>& answer : answers) answer();
   if (!shim_lives) sink.TaskDeleted({task->ns, task->id, "", exit});
+  TraceStart(task->id, "discard the bundle");
   done(exit);
+  // Nobody waits for the rest, and the end of a process takes the processor's time.
+  if (shim_lives) Retire(task);
+  if (removed.ok() && !discarded->empty()) removed = RemoveTree(*discarded);
+  if (!removed.ok()) {
+    LogWarn(
+        "remove the bundle of a deleted task",
+        {{"namespace", task->ns}, {"task", task->id}, {"error", std::string(removed.message())}});
+  }
+  FlushStartTrace();
 }
 
 void TaskManager::DeleteProcess(const std::string& ns, const std::string& id,

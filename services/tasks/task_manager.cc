@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "base/identifiers.h"
 #include "base/log.h"
+#include "base/start_trace.h"
 #include "runtime/cgroup/cgroup.h"
 #include "services/tasks/task_core.h"
 
@@ -132,6 +133,7 @@ TaskManager::~TaskManager() {
 absl::Status TaskManager::Restore() { return core_->Restore(); }
 
 void TaskManager::Create(const std::string& ns, CreateTask request, Done<uint32_t> done) {
+  TraceStart(request.id, "");
   core_->executor.Run([core = core_, ns, request = std::move(request), done = std::move(done)] {
     core->Create(ns, request, done);
   });
@@ -195,6 +197,7 @@ bool TaskManager::HandleExit(const ProcessExit& event) {
     // An earlier process of the same name: it is news, but not of this record.
     if (process->state.pid != 0 && process->state.pid != event.exit.pid) return true;
     if (process->announced == Announced::kYes) return false;
+    if (event.exec_id.empty()) TraceStart(event.container_id, "tell the daemon of the exit");
     answers = Core::RecordExit(*process, event.exit);
     process->announced = Announced::kYes;
   }

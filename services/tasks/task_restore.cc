@@ -13,6 +13,20 @@
 namespace gantry::tasks {
 namespace {
 
+// The daemon died between taking a deleted task's bundle away and asking its shim to end. One of
+// ours has no other container and has deleted that one; others' end by themselves.
+void EndDiscardedShim(const std::string& bundle) {
+  const absl::StatusOr<ShimAddress> address = ReadAddress(bundle);
+  if (!address.ok() || !address->binary.empty()) return;
+  const absl::StatusOr<std::string> boot_id = BootId();
+  if (!boot_id.ok() || *boot_id != address->boot_id) return;
+  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, address->pid, 0)));
+  // Asked after the pidfd was taken: the two are of one process.
+  const absl::StatusOr<uint64_t> start_time = StartTimeOf(address->pid);
+  if (!pidfd.valid() || !start_time.ok() || *start_time != address->start_time) return;
+  ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+}
+
 // Counts down to one; the last one home opens the door. Shared, since callbacks may outlive a wait.
 class Latch {
  public:
@@ -44,6 +58,10 @@ void Adopt(Process& process, const ProcessState& state) {
 }  // namespace
 
 absl::Status TaskManager::Core::Restore() {
+  for (const std::string& bundle : bundles.ListDiscarded()) {
+    EndDiscardedShim(bundle);
+    if (absl::Status removed = RemoveTree(bundle); !removed.ok()) LogWarn(removed.message());
+  }
   GANTRY_ASSIGN_OR_RETURN(const auto found, bundles.List());
   std::vector<TaskPtr> restoring;
   for (const auto& [ns, id] : found) {

@@ -39,6 +39,9 @@ struct ChildPlan {
   int listener = -1;
   // Descriptors from 3 on that the process inherits.
   unsigned kept_fds = 0;
+  // Null, or memory shared with the parent: when the child was born, and when each step was done
+  // (CLOCK_MONOTONIC, nanoseconds).
+  int64_t* stamps = nullptr;
   // Loaded last, when no_new_privs makes that possible without a capability. Null: none.
   const void* late_seccomp = nullptr;  // SeccompArgs
 };

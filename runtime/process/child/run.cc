@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -116,14 +117,26 @@ int WaitForHooks(Child& child, const Step&) noexcept {
   return WaitForWord(child.socket, kGo) ? 0 : ECANCELED;
 }
 
+namespace {
+
+int64_t Now() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
 void RunChild(const ChildPlan& plan) noexcept {
   Child child{};
   child.plan = &plan;
   child.socket = plan.socket;
+  if (plan.stamps != nullptr) plan.stamps[0] = Now();
   ::close(plan.parent_socket);
   for (size_t i = 0; i < plan.step_count; ++i) {
     const int error = plan.steps[i].run(child, plan.steps[i]);
     if (error != 0) Fail(child, ReportKind::kStep, static_cast<int>(i), error);
+    if (plan.stamps != nullptr) plan.stamps[i + 1] = Now();
   }
   child.report.detail[0] = '\0';
   const int found = FindExecutable(child);

@@ -7,7 +7,7 @@ nm=$1
 shift
 allowed="__errno_location _GLOBAL_OFFSET_TABLE_ __stack_chk_fail __memcpy_chk __memmove_chk __memset_chk
 memcpy memmove memset strcmp strlen
-_exit accept4 chdir chroot close dup2 execve fchdir fchmod fchmodat fchown fchownat fcntl fstat fstatat fstatfs ioctl
+_exit accept4 chdir chroot clock_gettime close dup2 execve fchdir fchmod fchmodat fchown fchownat fcntl fstat fstatat fstatfs ioctl
 mkdirat mknodat mount open openat prctl prlimit prlimit64 read readlinkat recv send sendmsg setdomainname sethostname
 setns setsid stat symlinkat syscall umask umount2 unlinkat unshare write
 fstat64 fstatat64 fstatfs64 open64 openat64 stat64"

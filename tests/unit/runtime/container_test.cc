@@ -276,6 +276,8 @@ TEST_F(ContainerTest, ItsMountsLastUntilTheyAreReleasedAndNoLonger) {
   EXPECT_EQ(ExitCodeOf((*container)->pidfd()), 0);
   EXPECT_TRUE(in_use());
   (*container)->ReleaseMounts();
+  EXPECT_TRUE(in_use());
+  (*container)->TakeRoot().reset();
   EXPECT_FALSE(in_use());
   EXPECT_EQ((*container)->Destroy(), absl::OkStatus());
 }

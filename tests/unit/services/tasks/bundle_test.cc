@@ -56,6 +56,19 @@ TEST(BundleTest, CreateReplacesWhatACrashLeft) {
   EXPECT_TRUE(bundles.List()->empty());
 }
 
+TEST(BundleTest, ADiscardedBundleMakesRoomAtOnceAndIsListed) {
+  const TempDir dir = *TempDir::Create("gantry-bundle-");
+  const Bundles bundles(dir.path());
+  ASSERT_TRUE(bundles.Create("n", "i", "{1}").ok());
+  const std::string away = *bundles.Discard("n", "i");
+  EXPECT_TRUE(bundles.List()->empty());
+  EXPECT_EQ(*ReadFile(away + "/config.json"), "{1}");
+  ASSERT_TRUE(bundles.Create("n", "i", "{2}").ok());
+  EXPECT_EQ(bundles.ListDiscarded(), std::vector<std::string>{away});
+  EXPECT_EQ(bundles.List()->size(), 1u);
+  EXPECT_EQ(*bundles.Discard("n", "other"), "");
+}
+
 TEST(BundleTest, TheCgroupsPathIsReadFromTheSpec) {
   EXPECT_EQ(*CgroupsPathOf(R"({"linux":{"cgroupsPath":"/a/b"}})"), "/a/b");
   EXPECT_EQ(*CgroupsPathOf(R"({"linux":{"cgroupsPath":3}})"), "");

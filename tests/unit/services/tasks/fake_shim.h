@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -118,6 +120,13 @@ class FakeShim final : public Shim {
     return found == calls_.end() ? 0 : found->second;
   }
 
+  // The same, when there was one, or 0 after ten seconds.
+  int CallsInTheEnd(const std::string& method) {
+    std::unique_lock lock(mutex_);
+    called_.wait_for(lock, std::chrono::seconds(10), [&] { return calls_[method] != 0; });
+    return calls_[method];
+  }
+
   CreateRequest created;
 
  private:
@@ -126,12 +135,14 @@ class FakeShim final : public Shim {
     {
       const std::lock_guard lock(mutex_);
       ++calls_[method];
+      called_.notify_all();
     }
     loop_.Post([result = std::move(result), done = std::move(done)] { done(result); });
   }
 
   EventLoop& loop_;
   mutable std::mutex mutex_;
+  std::condition_variable called_;
   std::map<std::string, int> calls_;
   std::vector<std::function<void()>> on_close_;
 };

@@ -151,7 +151,7 @@ TEST_F(TaskManagerTest, DeleteGivesTheExitEndsTheShimAndMakesRoomForAnother) {
   ASSERT_TRUE(exit.ok()) << exit.status();
   EXPECT_EQ(exit->status, 3u);
   EXPECT_EQ(exit->pid, 100u);
-  EXPECT_EQ(launcher_.last()->Calls("Shutdown"), 1);
+  EXPECT_EQ(launcher_.last()->CallsInTheEnd("Shutdown"), 1);
   EXPECT_FALSE(BundleIsThere("c"));
   EXPECT_THAT(manager_->List("ns"), IsEmpty());
   // Both were the shim's to tell.
