@@ -1,11 +1,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "absl/strings/str_join.h"
+#include "base/fault_point.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "base/temp_dir.h"
 #include "layer_builder.h"
 #include "services/diff/legacy_overlay.h"
@@ -288,6 +291,36 @@ TEST_F(ApplyLayerTest, AnOverlayThatCannotBeIsRefusedWithTheKernelsWord) {
   EXPECT_EQ(OpenMountedTree({Mount{"ext4", "/dev/sda", {}}}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(OpenMountedTree({}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ApplyLayerTest, AnErrorAtAnyEntryIsToldWithItsName) {
+  const std::string layer =
+      LayerBuilder().Directory("d").File("d/f", "x").Symlink("d/l", "f").Finish();
+  const char* const names[] = {"\"d/\"", "\"d/f\"", "\"d/l\""};
+  for (int nth = 1; nth <= 3; ++nth) {
+    ASSERT_TRUE(ArmFault("diff.apply.entry", "ENOSPC", nth).ok());
+    const absl::Status failed = Apply(layer, Bind(At("root"))).status();
+    EXPECT_TRUE(absl::IsResourceExhausted(failed)) << failed;
+    EXPECT_NE(failed.message().find(names[nth - 1]), absl::string_view::npos) << failed;
+  }
+  ASSERT_TRUE(ArmFault("diff.apply.finish", "EIO", 1).ok());
+  EXPECT_FALSE(Apply(layer, Bind(At("root"))).ok());
+  DisarmFaults();
+  EXPECT_TRUE(Apply(layer, Bind(At("root"))).ok()) << "over what the failed ones have left";
+}
+
+TEST_F(ApplyLayerTest, AFullDiskIsToldWithTheEntryThatItIsFullFor) {
+  const UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
+  ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, "size", "1m", 0), 0);
+  ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), 0);
+  const UniqueFd small(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+  ASSERT_TRUE(small.valid());
+  const std::string layer =
+      LayerBuilder().File("fits", "x").File("large", std::string(4 << 20, 'x')).Finish();
+  const absl::Status failed = Apply(layer, Bind(FdPath(small.get()))).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(failed)) << failed;
+  EXPECT_NE(failed.message().find("\"large\""), absl::string_view::npos) << failed;
+  EXPECT_NE(failed.message().find("No space left"), absl::string_view::npos) << failed;
 }
 
 }  // namespace
