@@ -51,26 +51,17 @@ absl::StatusOr<Bundle> ReadBundle(const std::string& given) {
   return bundle;
 }
 
-// Errors: of the form, in runc's words, or because no container can have such a cgroup yet.
+// Errors: that it is not of the form, in runc's words, or that systemd has no say in this host's
+// cgroups here.
 absl::Status CheckSystemdPath(const std::string& path) {
-  if (std::count(path.begin(), path.end(), ':') != 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected cgroupsPath to be of format \"slice:prefix:name\" for systemd "
-                     "cgroups, got \"",
-                     path, "\" instead"));
+  if (std::count(path.begin(), path.end(), ':') == 2) {
+    GANTRY_ASSIGN_OR_RETURN(const runtime::CgroupLayout* layout, runtime::HostCgroupLayout());
+    if (layout->unified_only()) return absl::OkStatus();
+    return absl::UnimplementedError("--systemd-cgroup: this host has not cgroup v2 alone");
   }
-  return absl::UnimplementedError(
-      "--systemd-cgroup: cgroups made by systemd are not supported yet");
-}
-
-// A relative path is below this process's own cgroup, which the next command may not share: what is
-// recorded must be absolute.
-absl::StatusOr<std::string> AbsoluteCgroup(const std::string& path, const std::string& id) {
-  if (!path.empty() && path[0] == '/') return path;
-  GANTRY_ASSIGN_OR_RETURN(const runtime::CgroupLayout* layout, runtime::HostCgroupLayout());
-  const runtime::Hierarchy* const devices = layout->Find("devices");
-  const std::string& own = devices != nullptr ? devices->own_path : layout->unified_own_path;
-  return runtime::CgroupDirectory("", own, path.empty() ? id : path);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"",
+      path, "\" instead"));
 }
 
 absl::Status CheckConsole(const runtime::Spec& spec, const CreateFlags& flags,
@@ -127,13 +118,13 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
   GANTRY_RETURN_IF_ERROR(CheckConsole(spec, flags, attachment));
   GANTRY_ASSIGN_OR_RETURN(const unsigned inherited,
                           InheritedFds(flags.preserve_fds, &spec.process.env));
-  if (global.systemd_cgroup) {
-    GANTRY_RETURN_IF_ERROR(CheckSystemdPath(spec.linux_.cgroups_path));
+  std::string& cgroups_path = spec.linux_.cgroups_path;
+  const bool cgroup_optional = cgroups_path.empty() && IsRootless(global);
+  if (cgroups_path.empty()) {
+    // A scope of the system's slice, or, as with runc, below the caller's own cgroup.
+    cgroups_path = global.systemd_cgroup ? absl::StrCat(":gantry:", id) : id;
   }
-  const bool cgroup_optional = spec.linux_.cgroups_path.empty() && IsRootless(global);
-  if (!global.systemd_cgroup) {
-    GANTRY_ASSIGN_OR_RETURN(spec.linux_.cgroups_path, AbsoluteCgroup(spec.linux_.cgroups_path, id));
-  }
+  if (global.systemd_cgroup) GANTRY_RETURN_IF_ERROR(CheckSystemdPath(cgroups_path));
   std::unique_ptr<Foreground> foreground;
   if (attachment == Attachment::kForeground) {
     GANTRY_ASSIGN_OR_RETURN(foreground, Foreground::Prepare(&spec.process));
@@ -144,6 +135,9 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
 
   // First of all what is about to be made, so that `delete` finds it if this process dies.
   ContainerRecord record = RecordOf(global, id, bundle, flags);
+  if (record.cgroups_path[0] != '/') {
+    GANTRY_ASSIGN_OR_RETURN(record.creator_cgroups, ReadFile("/proc/self/cgroup"));
+  }
   GANTRY_RETURN_IF_ERROR(dir.WriteConfig(bundle.config));
   GANTRY_RETURN_IF_ERROR(dir.WriteRecord(record));
   GANTRY_ASSIGN_OR_RETURN(NotifySocket notify, NotifySocket::FromEnvironment(dir, &spec));

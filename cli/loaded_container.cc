@@ -58,6 +58,7 @@ absl::StatusOr<LoadedContainer> LoadContainer(const GlobalOptions& global, const
   runtime::LoadOptions options;
   GANTRY_ASSIGN_OR_RETURN(options.spec, runtime::ParseSpec(config));
   options.spec.linux_.cgroups_path = record->cgroups_path;
+  options.creator_cgroups = record->creator_cgroups;
   options.id = id;
   options.bundle = record->bundle;
   options.init = record->init;

@@ -48,6 +48,7 @@ Json ToJson(const ContainerRecord& record) {
               {"boot_id", record.init.boot_id},
               {"created", FormatRfc3339(record.created)},
               {"cgroups_path", record.cgroups_path},
+              {"creator_cgroups", record.creator_cgroups},
               {"systemd_cgroup", record.systemd_cgroup},
               {"no_new_keyring", record.no_new_keyring},
               {"annotations", record.annotations}};
@@ -70,6 +71,7 @@ absl::StatusOr<ContainerRecord> FromJson(const Json& json, const std::string& pa
     json.at("boot_id").get_to(record.init.boot_id);
     json.at("created").get_to(created);
     json.at("cgroups_path").get_to(record.cgroups_path);
+    json.at("creator_cgroups").get_to(record.creator_cgroups);
     json.at("systemd_cgroup").get_to(record.systemd_cgroup);
     json.at("no_new_keyring").get_to(record.no_new_keyring);
     json.at("annotations").get_to(record.annotations);

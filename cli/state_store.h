@@ -26,7 +26,9 @@ struct ContainerRecord {
   // pid 0 while the container is being created (or its creator died meanwhile).
   runtime::ProcessIdentity init;
   absl::Time created;
-  std::string cgroups_path;  // absolute, or slice:prefix:name for systemd
+  std::string cgroups_path;  // as of the spec; empty: it has no cgroup
+  // The creator's /proc/self/cgroup if that path is relative: where it begins in each hierarchy.
+  std::string creator_cgroups;
   bool systemd_cgroup = false;
   bool no_new_keyring = false;
   std::map<std::string, std::string> annotations;

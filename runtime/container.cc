@@ -209,7 +209,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Load(LoadOptions options) 
   }
   state->without_cgroup = spec.linux_.cgroups_path.empty();
   if (!state->without_cgroup) {
-    absl::StatusOr<std::unique_ptr<Cgroup>> cgroup = Cgroup::Open(spec.linux_.cgroups_path);
+    absl::StatusOr<std::unique_ptr<Cgroup>> cgroup =
+        Cgroup::Open(spec.linux_.cgroups_path, options.creator_cgroups);
     if (cgroup.ok()) {
       state->cgroup = *std::move(cgroup);
     } else if (!absl::IsNotFound(cgroup.status())) {

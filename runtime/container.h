@@ -65,6 +65,8 @@ struct LoadOptions {
   std::string id;
   std::string bundle;
   Spec spec;  // as it was created; linux.cgroupsPath filled in, or empty if it has no cgroup
+  // The creator's /proc/self/cgroup, if linux.cgroupsPath is relative.
+  std::string creator_cgroups;
   ProcessIdentity init;
   SeccompCache* seccomp = nullptr;
   bool no_new_keyring = false;

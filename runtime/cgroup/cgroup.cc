@@ -1,6 +1,7 @@
 #include "runtime/cgroup/cgroup.h"
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/path.h"
 #include "runtime/cgroup/cgroup_v1.h"
 #include "runtime/cgroup/cgroup_v2.h"
@@ -35,14 +36,20 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view cgroups
   return CgroupV1::Create(*layout, cgroups_path, resources);
 }
 
-absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(absl::string_view cgroups_path) {
+absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(absl::string_view cgroups_path,
+                                                     absl::string_view creator) {
   GANTRY_RETURN_IF_ERROR(CheckPath(cgroups_path));
-  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, Layout());
-  if (layout->unified_only() && IsSystemdPath(cgroups_path)) {
-    return SystemdScope::Open(*layout, cgroups_path);
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* own, Layout());
+  if (own->unified_only() && IsSystemdPath(cgroups_path)) {
+    return SystemdScope::Open(*own, cgroups_path);
   }
-  if (layout->unified_only()) return CgroupV2::Open(*layout, cgroups_path);
-  return CgroupV1::Open(*layout, cgroups_path);
+  CgroupLayout layout = *own;
+  if (!creator.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(const std::string mountinfo, ReadFile("/proc/self/mountinfo"));
+    layout = ParseCgroupLayout(mountinfo, creator);
+  }
+  if (layout.unified_only()) return CgroupV2::Open(layout, cgroups_path);
+  return CgroupV1::Open(layout, cgroups_path);
 }
 
 }  // namespace gantry::runtime

@@ -40,9 +40,11 @@ class Cgroup {
   static absl::StatusOr<std::unique_ptr<Cgroup>> Create(absl::string_view cgroups_path,
                                                         const LinuxResources& resources);
 
-  // The cgroup that Create made before, perhaps by another process. Errors: NotFound if it is in no
-  // hierarchy.
-  static absl::StatusOr<std::unique_ptr<Cgroup>> Open(absl::string_view cgroups_path);
+  // The cgroup that Create made before. Of another process: `creator` is what that one read in its
+  // /proc/self/cgroup, where a relative path begins; empty is this process's own.
+  // Errors: NotFound if it is in no hierarchy.
+  static absl::StatusOr<std::unique_ptr<Cgroup>> Open(absl::string_view cgroups_path,
+                                                      absl::string_view creator = "");
 
   // Moves a process (all its threads) in. Errors: NotFound if it is gone.
   virtual absl::Status AddProcess(pid_t pid) = 0;

@@ -334,7 +334,7 @@ case("pids limit", resources(pids={"limit": 33}))
 case("pids unlimited", resources(pids={"limit": -1}))
 case("block weight", resources(blockIO={"weight": 300}))
 case("huge pages", resources(hugepageLimits=[{"pageSize": "2MB", "limit": 4 << 20}]))
-case("cgroup path relative", put("linux", "cgroupsPath", value="relative-to-own"))
+case("cgroup path relative", lambda c: c["linux"].update(cgroupsPath="relative-" + c["linux"]["cgroupsPath"].split("/")[-1]))
 case("cgroup path with dots", lambda c: c["linux"].update(cgroupsPath=c["linux"]["cgroupsPath"] + "/../dots"))
 
 # --- sysctls

@@ -27,6 +27,9 @@ sys.path.insert(0, str(HERE))
 from bundle import Bundle, config  # noqa: E402
 from oci_cases import CASES  # noqa: E402
 
+# Of this run alone: another may go on beside it.
+PARENT = f"/oci-compare-{os.getpid()}"
+
 PROBE = r"""
 echo '[ids]'; id
 echo '[status]'; grep -E '^(Uid|Gid|Groups|Umask|Cap|NoNewPrivs|Seccomp:)' /proc/self/status
@@ -155,7 +158,7 @@ def run_case(runtime, case, tree, work, name):
         # The process tells what it sees, and then waits until its limits were read.
         own = f"echo '[case]'; {{ {case.script} ; }} 2>&1\n" if case.script else ""
         document["process"]["args"] = ["sh", "-c", PROBE + own + "read go\nexit 0"]
-        document["linux"]["cgroupsPath"] = f"/oci-compare/{name}"
+        document["linux"]["cgroupsPath"] = f"{PARENT}/{name}"
         document["annotations"] = {"bundle": str(path)}
         case.change(document)
         (path / "config.json").write_text(json.dumps(document))
@@ -211,7 +214,7 @@ def run_case(runtime, case, tree, work, name):
             parts += [f"[{case.after}]", text]
         listed = subprocess.run([runtime, "--root", str(root), "list", "-q"], stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL, text=True).stdout
-        parts += ["[left]", "container" if name in listed.split() else "", *(str(d) for d in cgroup_directories(f"/oci-compare/{name}"))]
+        parts += ["[left]", "container" if name in listed.split() else "", *(str(d) for d in cgroup_directories(f"{PARENT}/{name}"))]
         if "rootfs" in os.listdir(path):
             parts += left_in(path / "rootfs")
         return "\n".join(parts), error
@@ -290,7 +293,7 @@ def main():
              if index not in used and any(re.search(reason["case"], case.name) for case in cases)]
     for reason in stale if arguments.only == "." else []:
         print(f"NOT NEEDED any more: {reason}")
-    for directory in sorted(pathlib.Path("/sys/fs/cgroup").glob("*/oci-compare"), reverse=True):
+    for directory in cgroup_directories(PARENT):
         directory.rmdir()
     print(f"{len(cases)} bundles: {same} the same, {differ} with explained differences, {unexplained} different")
     sys.exit(1 if unexplained else 0)
