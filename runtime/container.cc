@@ -19,6 +19,8 @@
 #include "runtime/process/id_mapping.h"
 #include "runtime/process/namespace_plan.h"
 #include "runtime/process/process_plan.h"
+#include "runtime/process/scheduling.h"
+#include "runtime/process/seccomp_listener.h"
 #include "runtime/process/spawn.h"
 #include "runtime/rootfs/rootfs_plan.h"
 
@@ -41,6 +43,7 @@ struct Container::State {
   UniqueFd mounts;  // the mount namespace
   UniqueFd root;    // in it
   bool started = false;
+  SeccompListener listener;
   HookState hook_state;
   std::vector<Hook> poststart;
   std::vector<Hook> poststop;
@@ -72,6 +75,33 @@ absl::StatusOr<std::shared_ptr<const SeccompProgram>> CompileFilter(
   if (cache != nullptr) return cache->Compile(*profile);
   GANTRY_ASSIGN_OR_RETURN(SeccompProgram program, CompileSeccomp(*profile));
   return std::make_shared<const SeccompProgram>(std::move(program));
+}
+
+SeccompListener ListenerOf(const std::optional<LinuxSeccomp>& profile) {
+  if (!profile.has_value()) return {};
+  return SeccompListener{profile->listener_path, profile->listener_metadata};
+}
+
+absl::Status CheckListener(const SeccompProgram* program, const SeccompListener& listener) {
+  if (program == nullptr || !program->uses_notify || !listener.path.empty()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "linux.seccomp.listenerPath: empty, and a rule has the action SCMP_ACT_NOTIFY");
+}
+
+// A process that a limit of its own ended, or kept from being made, cannot say so.
+absl::Status Explain(const absl::Status& failure, const Cgroup* cgroup) {
+  const char* hint = "";
+  const absl::StatusOr<uint64_t> oom_kills = cgroup == nullptr ? 0 : cgroup->OomKills();
+  if (oom_kills.ok() && *oom_kills > 0) {
+    hint = ": container init was OOM-killed (memory limit too low?)";
+  } else if (ErrnoOf(failure) == EAGAIN) {
+    hint = ": no more processes can be made (pids limit too low?)";
+  } else {
+    return failure;
+  }
+  return absl::Status(failure.code(), absl::StrCat(failure.message(), hint));
 }
 
 absl::Status SendSignal(const UniqueFd& pidfd, int signal) {
@@ -124,6 +154,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   state->plan = std::make_unique<PlanBuilder>();
   PlanBuilder& plan = *state->plan;
   GANTRY_ASSIGN_OR_RETURN(state->seccomp, CompileFilter(spec.linux_.seccomp, options.seccomp));
+  state->listener = ListenerOf(spec.linux_.seccomp);
+  GANTRY_RETURN_IF_ERROR(CheckListener(state->seccomp.get(), state->listener));
   if (spec.linux_.cgroups_path.empty()) options.spec.linux_.cgroups_path = "/" + options.id;
   const std::string& cgroups_path = spec.linux_.cgroups_path;
 
@@ -150,11 +182,14 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   if (user_namespace.exists) {
     GANTRY_RETURN_IF_ERROR(PlanSysctls(spec.linux_, SysctlPart::kAllButUts, &plan));
   }
+  PlanExecutionDomain(spec.linux_, &plan);
   if (!options.no_new_keyring) PlanKeyring(options.id, &plan);
   PlanNullStdio(spec.process, options.stdio, &plan);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(
       spec.process, IdentityOptions{state->seccomp, /*is_init=*/true, user_namespace.exists},
       &plan));
+  state->hook_state = HookStateOf(spec, options.id, options.bundle);
+  PlanStartContainerHooks(spec.hooks.start_container, state->hook_state, &plan);
   plan.SetWaitForStart(true);
   spawn.trace_id = options.id;
   spawn.meanwhile = options.meanwhile;
@@ -167,10 +202,13 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
     GANTRY_ASSIGN_OR_RETURN(entrance, state->cgroup->OpenEntrance());
   }
   PlanEntrance(entrance, &spawn, &plan);
-  state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
   if (user_namespace.exists) {
     spawn.before_go = [&spec](pid_t pid) { return PrepareUserNamespace(pid, spec); };
   }
+  spawn.when_ready = [&spec](pid_t pid) { return ApplyScheduling(pid, spec.process); };
+  spawn.take_listener = [&](pid_t pid, UniqueFd listener) {
+    return SendListener(state->listener, state->hook_state, "creating", pid, std::move(listener));
+  };
   spawn.run_hooks = [&](pid_t pid) -> absl::Status {
     const Hooks& hooks = spec.hooks;
     GANTRY_RETURN_IF_ERROR(
@@ -178,8 +216,16 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
     return RunHooks("createRuntime", hooks.create_runtime, state->hook_state, "creating", pid);
   };
   TraceStart(options.id, "make cgroups");
-  GANTRY_ASSIGN_OR_RETURN(state->init, Spawn(plan, spawn));
+  absl::StatusOr<Spawned> init = Spawn(plan, spawn);
+  if (!init.ok()) {
+    const absl::Status failure = Explain(init.status(), state->cgroup.get());
+    std::move(remove_cgroup).Invoke();
+    // Whatever the earlier hooks made is theirs to take back.
+    RunHooksAnyway("poststop", spec.hooks.poststop, state->hook_state, "stopped", 0);
+    return failure;
+  }
   std::move(remove_cgroup).Cancel();
+  state->init = *std::move(init);
   // No error: without it the exit is seen a little later, that is all.
   absl::StatusOr<UniqueFd> mounts =
       OpenFile(absl::StrCat("/proc/", state->init.pid, "/ns/mnt"), O_RDONLY);
@@ -220,7 +266,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Load(LoadOptions options) 
   state->init.pid = options.init.pid;
   state->started = !options.start_connection.valid();
   state->init.socket = std::move(options.start_connection);
-  state->hook_state = HookState{spec.oci_version, options.id, options.bundle, spec.annotations};
+  state->hook_state = HookStateOf(spec, options.id, options.bundle);
+  state->listener = ListenerOf(spec.linux_.seccomp);
   state->id = std::move(options.id);
   state->oom_score_adj = spec.process.oom_score_adj;
   state->no_new_keyring = options.no_new_keyring;
@@ -267,9 +314,7 @@ absl::Status Container::Start() {
   state_->plan.reset();
   if (status.ok()) {
     // The process runs: a hook that fails is told, and changes nothing (runtime-spec, lifecycle).
-    const absl::Status hooks =
-        RunHooks("poststart", state_->poststart, state_->hook_state, "running", pid());
-    if (!hooks.ok()) LogWarn(std::string(hooks.message()), {{"container", state_->id}});
+    RunHooksAnyway("poststart", state_->poststart, state_->hook_state, "running", pid());
   }
   return status;
 }
@@ -303,6 +348,7 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   }
   if (!spawn.clones_again) plan.Add(WaitForGo, "wait for", "the runtime");
   plan.Add(PrepareProcess, "prepare", "the process");
+  PlanFinalAffinity(process.exec_cpu_affinity, &plan);
   const std::optional<int> oom =
       process.oom_score_adj.has_value() ? process.oom_score_adj : state_->oom_score_adj;
   if (oom.has_value()) PlanOomScore(*oom, &plan);
@@ -315,8 +361,14 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   }
   if (user_namespace.exists) {
     plan.Add(BecomeRoot, "become root of", "the user namespace");
-    spawn.before_go = [&process](pid_t pid) { return RaiseHardLimits(pid, process.rlimits); };
   }
+  spawn.before_go = [&](pid_t pid) -> absl::Status {
+    if (user_namespace.exists) GANTRY_RETURN_IF_ERROR(RaiseHardLimits(pid, process.rlimits));
+    return ApplyScheduling(pid, process);
+  };
+  spawn.take_listener = [&](pid_t pid, UniqueFd listener) {
+    return SendListener(state_->listener, state_->hook_state, "running", pid, std::move(listener));
+  };
   if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
   PlanNullStdio(process, stdio, &plan);
   plan.SetKeptFds(options.preserve_fds);
@@ -327,6 +379,7 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
     GANTRY_ASSIGN_OR_RETURN(entrance, state_->cgroup->OpenEntrance());
   }
   PlanEntrance(entrance, &spawn, &plan);
+  PlanInitialAffinity(process.exec_cpu_affinity, &plan);
   absl::StatusOr<Spawned> child = Spawn(plan, spawn);
   if (!child.ok()) return Annotate(child.status(), "exec failed");
   return ChildProcess{child->pid, std::move(child->pidfd), std::move(child->console)};
@@ -386,8 +439,7 @@ absl::Status Container::Destroy() {
     GANTRY_RETURN_IF_ERROR(state_->cgroup->Remove());
   }
   const std::vector<Hook> poststop = std::exchange(state_->poststop, {});
-  const absl::Status hooks = RunHooks("poststop", poststop, state_->hook_state, "stopped", 0);
-  if (!hooks.ok()) LogWarn(std::string(hooks.message()), {{"container", state_->id}});
+  RunHooksAnyway("poststop", poststop, state_->hook_state, "stopped", 0);
   return absl::OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/unique_fd.h"
 
 namespace gantry::runtime {
@@ -19,14 +20,8 @@ namespace {
 
 constexpr size_t kMaxToldOutput = 1024;
 
-std::string StateJson(const HookState& state, absl::string_view status, pid_t pid) {
-  Json json = {{"ociVersion", state.oci_version},
-               {"id", state.id},
-               {"status", std::string(status)},
-               {"bundle", state.bundle},
-               {"annotations", state.annotations}};
-  if (pid > 0) json["pid"] = pid;
-  return DumpJson(json);
+std::string Name(absl::string_view kind, size_t index, const Hook& hook) {
+  return absl::StrCat(kind, " hook #", index, " (", hook.path, ")");
 }
 
 // In memory rather than pipes: nothing to drain while the hook runs, and a daemon that it leaves
@@ -58,8 +53,11 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 // The child's descriptors and signals: standard ones only, nothing blocked or ignored.
 class SpawnSettings {
  public:
-  SpawnSettings(int in, int out) {
+  SpawnSettings(int in, int out, const std::string& directory) {
     ::posix_spawn_file_actions_init(&actions_);
+    if (::access(directory.c_str(), X_OK) == 0) {
+      ::posix_spawn_file_actions_addchdir_np(&actions_, directory.c_str());
+    }
     ::posix_spawn_file_actions_adddup2(&actions_, in, 0);
     ::posix_spawn_file_actions_adddup2(&actions_, out, 1);
     ::posix_spawn_file_actions_adddup2(&actions_, out, 2);
@@ -119,10 +117,10 @@ absl::Status WaitFor(pid_t pid, int timeout_ms) {
   return absl::OkStatus();
 }
 
-absl::Status RunHook(const Hook& hook, absl::string_view state) {
+absl::Status RunHere(const Hook& hook, absl::string_view state, const std::string& directory) {
   GANTRY_ASSIGN_OR_RETURN(const UniqueFd in, MemoryFile("hook-state", state));
   GANTRY_ASSIGN_OR_RETURN(const UniqueFd out, MemoryFile("hook-output", ""));
-  SpawnSettings settings(in.get(), out.get());
+  SpawnSettings settings(in.get(), out.get(), directory);
   pid_t pid = -1;
   GANTRY_RETURN_IF_ERROR(settings.Spawn(hook, &pid));
   const int timeout_ms = hook.timeout_seconds.has_value() && *hook.timeout_seconds < 1000000
@@ -135,20 +133,81 @@ absl::Status RunHook(const Hook& hook, absl::string_view state) {
   return absl::Status(ended.code(), absl::StrCat(ended.message(), ": ", output));
 }
 
+absl::Status RunNumbered(absl::string_view kind, size_t index, const Hook& hook,
+                         absl::string_view json, const std::string& directory) {
+  const absl::Status ran = RunHere(hook, json, directory);
+  if (ran.ok()) return ran;
+  return Annotate(WithCode(ran, absl::StatusCode::kInternal),
+                  absl::StrCat("error running ", Name(kind, index, hook)));
+}
+
+HookArgs ToArgs(absl::string_view kind, size_t index, const Hook& hook, const HookState& state,
+                absl::string_view status, PlanBuilder* plan) {
+  HookArgs args{};
+  args.name = plan->Text(Name(kind, index, hook));
+  args.path = plan->Text(hook.path);
+  args.argv = plan->TextArray(hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args);
+  args.envp = plan->TextArray(hook.env);
+  args.timeout_seconds = hook.timeout_seconds.value_or(0);
+  std::string json = DumpJson(StateToJson(state, status, 0));
+  json.pop_back();
+  args.state_before_pid = plan->Text(absl::StrCat(json, ",\"pid\":"));
+  args.state_after_pid = "}";
+  return args;
+}
+
 }  // namespace
+
+HookState HookStateOf(const Spec& spec, const std::string& id, const std::string& bundle) {
+  return HookState{spec.oci_version, id, bundle, spec.annotations};
+}
+
+Json StateToJson(const HookState& state, absl::string_view status, pid_t pid) {
+  Json json = {{"ociVersion", state.oci_version},
+               {"id", state.id},
+               {"status", std::string(status)},
+               {"bundle", state.bundle},
+               {"annotations", state.annotations}};
+  if (pid > 0) json["pid"] = pid;
+  return json;
+}
+
+void PlanCreateContainerHooks(const std::vector<Hook>& hooks, const HookState& state,
+                              PlanBuilder* plan) {
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    plan->Add(RunHook, "run", Name("createContainer", i, hooks[i]),
+              ToArgs("createContainer", i, hooks[i], state, "creating", plan));
+  }
+}
+
+void PlanStartContainerHooks(const std::vector<Hook>& hooks, const HookState& state,
+                             PlanBuilder* plan) {
+  if (hooks.empty()) return;
+  std::vector<HookArgs> all;
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    all.push_back(ToArgs("startContainer", i, hooks[i], state, "created", plan));
+  }
+  plan->SetStartHooks(plan->KeepArray(all.data(), all.size()), all.size());
+}
 
 absl::Status RunHooks(absl::string_view kind, const std::vector<Hook>& hooks,
                       const HookState& state, absl::string_view status, pid_t pid) {
   if (hooks.empty()) return absl::OkStatus();
-  const std::string json = StateJson(state, status, pid);
+  const std::string json = DumpJson(StateToJson(state, status, pid));
   for (size_t i = 0; i < hooks.size(); ++i) {
-    const absl::Status ran = RunHook(hooks[i], json);
-    if (!ran.ok()) {
-      return Annotate(WithCode(ran, absl::StatusCode::kInternal),
-                      absl::StrCat("error running ", kind, " hook #", i, " (", hooks[i].path, ")"));
-    }
+    GANTRY_RETURN_IF_ERROR(RunNumbered(kind, i, hooks[i], json, state.bundle));
   }
   return absl::OkStatus();
+}
+
+void RunHooksAnyway(absl::string_view kind, const std::vector<Hook>& hooks, const HookState& state,
+                    absl::string_view status, pid_t pid) {
+  if (hooks.empty()) return;
+  const std::string json = DumpJson(StateToJson(state, status, pid));
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    const absl::Status ran = RunNumbered(kind, i, hooks[i], json, state.bundle);
+    if (!ran.ok()) LogWarn(std::string(ran.message()), {{"container", state.id}});
+  }
 }
 
 }  // namespace gantry::runtime

@@ -26,11 +26,15 @@ const char* const* PlanBuilder::Pointers(const std::vector<const char*>& texts) 
   return KeepArray(ended.data(), ended.size());
 }
 
+char* const* PlanBuilder::TextArray(const std::vector<std::string>& texts) {
+  std::vector<const char*> copies;
+  for (const std::string& text : texts) copies.push_back(Text(text));
+  return const_cast<char* const*>(Pointers(copies));
+}
+
 void PlanBuilder::SetProgram(const Process& process) {
-  std::vector<const char*> argv;
-  for (const std::string& arg : process.args) argv.push_back(Text(arg));
-  plan_.argv = const_cast<char* const*>(Pointers(argv));
-  plan_.program = argv[0];
+  plan_.argv = TextArray(process.args);
+  plan_.program = plan_.argv[0];
 
   std::vector<const char*> envp;
   bool has_home = false;

@@ -63,6 +63,12 @@ class PlanBuilder {
   void SetWaitForStart(bool wait) { plan_.wait_for_start = wait; }
   void SetListener(int listener) { plan_.listener = listener; }
   void SetKeptFds(unsigned count) { plan_.kept_fds = count; }
+  void SetStartHooks(const HookArgs* hooks, size_t count) {
+    plan_.start_hooks = hooks;
+    plan_.start_hook_count = count;
+  }
+  // Copies of `texts`, ended by a null pointer, as execve(2) takes them.
+  char* const* TextArray(const std::vector<std::string>& texts);
   void SetLateSeccomp(const SeccompArgs& args) { plan_.late_seccomp = Keep(args); }
 
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }

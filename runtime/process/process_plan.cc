@@ -67,8 +67,13 @@ absl::Status PlanLabels(const Process& process, PlanBuilder* plan) {
     plan->Add(WriteProc, "apply AppArmor profile", process.apparmor_profile,
               WriteProcArgs{path, plan->Text(text), text.size()});
   }
-  // As runc: without SELinux a label has no meaning and is passed over.
-  if (!process.selinux_label.empty() && ::access("/sys/fs/selinux/enforce", F_OK) == 0) {
+  if (!process.selinux_label.empty()) {
+    if (::access("/sys/fs/selinux/enforce", F_OK) != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("process.selinuxLabel: \"", process.selinux_label,
+                       "\": selinux label is specified in config, but selinux is disabled or not "
+                       "supported"));
+    }
     plan->Add(WriteProc, "apply SELinux label", process.selinux_label,
               WriteProcArgs{"thread-self/attr/exec", plan->Text(process.selinux_label),
                             process.selinux_label.size()});
@@ -160,6 +165,7 @@ SeccompArgs ToSeccompArgs(std::shared_ptr<const SeccompProgram> program, PlanBui
   args.program.len = static_cast<unsigned short>(program->filter.size());
   args.program.filter = const_cast<sock_filter*>(program->filter.data());
   args.flags = program->flags;
+  args.listener = program->uses_notify;
   plan->KeepShared(std::move(program));
   return args;
 }
@@ -229,10 +235,6 @@ absl::Status PlanIdentity(const Process& process, const IdentityOptions& options
     plan->Add(SetRlimit, "set resource limit", std::to_string(limit.resource), args);
   }
   GANTRY_RETURN_IF_ERROR(PlanLabels(process, plan));
-  if (seccomp != nullptr && seccomp->uses_notify) {
-    return absl::UnimplementedError(
-        "linux.seccomp: SCMP_ACT_NOTIFY and its listener are not supported yet");
-  }
   std::optional<SeccompArgs> filter;
   if (seccomp != nullptr) filter = ToSeccompArgs(std::move(seccomp), plan);
   if (process.no_new_privileges) {

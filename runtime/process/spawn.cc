@@ -161,6 +161,8 @@ absl::Status ToStatus(const ChildPlan& built, const Report& report) {
     case ReportKind::kProgram:
       return absl::InvalidArgumentError(
           absl::StrCat(kPrefix, ": ", ProgramError(built.program, report.error)));
+    case ReportKind::kHookFailed:
+      return absl::InternalError(absl::StrCat(kPrefix, ": error running ", report.detail));
     case ReportKind::kExec:
       return absl::InvalidArgumentError(
           absl::StrCat(kPrefix, ": exec: \"", built.program, "\": ", LowerErrno(report.error)));
@@ -222,6 +224,16 @@ absl::Status Say(int socket, char word) {
   return absl::OkStatus();
 }
 
+absl::Status TakeListener(const SpawnOptions& options, int number, const Spawned& child) {
+  UniqueFd listener(
+      static_cast<int>(::syscall(SYS_pidfd_getfd, child.pidfd.get(), number, 0)));
+  if (!listener.valid()) return ErrnoError(errno, "take the seccomp listener of a child");
+  if (options.take_listener) {
+    GANTRY_RETURN_IF_ERROR(options.take_listener(child.pid, std::move(listener)));
+  }
+  return Say(child.socket.get(), kGo);
+}
+
 // Follows the child up to where it waits, or to its execve.
 absl::Status Follow(const ChildPlan& plan, const SpawnOptions& options, Spawned* child) {
   for (;;) {
@@ -232,7 +244,13 @@ absl::Status Follow(const ChildPlan& plan, const SpawnOptions& options, Spawned*
       if (!plan.wait_for_start) return absl::OkStatus();
       return absl::InternalError(absl::StrCat(kPrefix, ": it died before it reported"));
     }
-    if (report.kind == ReportKind::kReady) return absl::OkStatus();
+    if (report.kind == ReportKind::kReady) {
+      return options.when_ready ? options.when_ready(child->pid) : absl::OkStatus();
+    }
+    if (report.kind == ReportKind::kListener) {
+      GANTRY_RETURN_IF_ERROR(TakeListener(options, report.index, *child));
+      continue;
+    }
     if (report.kind == ReportKind::kHooks) {
       if (options.run_hooks) GANTRY_RETURN_IF_ERROR(options.run_hooks(child->pid));
       GANTRY_RETURN_IF_ERROR(Say(child->socket.get(), kGo));

@@ -25,6 +25,10 @@ struct SpawnOptions {
   std::function<absl::Status(pid_t)> before_go;
   // Runs after that, while the child does its steps.
   std::function<void(pid_t)> meanwhile;
+  // Takes a seccomp listener of the child's, who waits.
+  std::function<absl::Status(pid_t, UniqueFd)> take_listener;
+  // Runs when the child waits for its start.
+  std::function<absl::Status(pid_t)> when_ready;
   // Runs while the child waits in the step WaitForHooks.
   std::function<absl::Status(pid_t)> run_hooks;
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/path.h"
+#include "runtime/process/hooks.h"
 #include "runtime/rootfs/mount_options.h"
 #include "runtime/spec/names.h"
 
@@ -161,6 +162,8 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
   if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
     plan->Add(WaitForHooks, "wait for", "the prestart and createRuntime hooks");
   }
+  PlanCreateContainerHooks(spec.hooks.create_container,
+                           HookStateOf(spec, options.id, options.bundle), plan);
   plan->Add(options.no_pivot ? MoveRoot : PivotRoot, "enter the root", root);
   if (shared || !spec.linux_.rootfs_propagation.empty()) {
     plan->Add(

@@ -112,33 +112,6 @@ void ReadTimeOffsets(JsonFields& fields, std::vector<TimeOffset>* out) {
   }
 }
 
-// What the kernel's dev_valid_name takes.
-bool IsInterfaceName(absl::string_view name) {
-  return !name.empty() && name.size() < 16 && name != "." && name != ".." &&
-         name.find_first_of("/: \t\n%") == absl::string_view::npos;
-}
-
-void ReadNetDevices(JsonFields& fields, std::vector<NetDevice>* out) {
-  const Json* object = fields.FindOf("netDevices", Json::value_t::object, "an object");
-  if (object == nullptr) return;
-  for (const auto& [host_name, value] : object->items()) {
-    const std::string field = absl::StrCat("netDevices.", host_name);
-    JsonFields device(value, absl::StrCat(fields.path(), ".", field));
-    NetDevice parsed{host_name, host_name};
-    device.Read("name", &parsed.name);
-    if (!device.ok()) return fields.Fail(device.status());
-    for (const std::string& name : {parsed.host_name, parsed.name}) {
-      if (IsInterfaceName(name)) continue;
-      return fields.FailField(field, absl::StrCat("not a name of a device: \"", name, "\""));
-    }
-    for (const NetDevice& other : *out) {
-      if (other.name != parsed.name) continue;
-      return fields.FailField(field, absl::StrCat("\"", parsed.name, "\" is given twice"));
-    }
-    out->push_back(std::move(parsed));
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<IdMapping> IdMappingFromJson(const Json& json, absl::string_view path) {
@@ -161,10 +134,11 @@ const LinuxNamespace* Linux::FindNamespace(NamespaceType type) const {
 
 absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path) {
   JsonFields fields(json, path);
-  // Passed over, it would leave a container without the share of the cache it was promised.
-  if (fields.Find("intelRdt") != nullptr) {
-    return absl::UnimplementedError(absl::StrCat(
-        path, ".intelRdt: is specified, but Intel RDT is not supported by this runtime"));
+  // Passed over, they would leave a container without what it was promised.
+  for (const char* name : {"intelRdt", "netDevices"}) {
+    if (fields.Find(name) == nullptr) continue;
+    return absl::UnimplementedError(
+        absl::StrCat(path, ".", name, ": is specified, but not supported by this runtime"));
   }
   Linux parsed;
   fields.ReadArray<IdMapping>("uidMappings", &parsed.uid_mappings, IdMappingFromJson);
@@ -188,7 +162,6 @@ absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path) {
   ReadTimeOffsets(fields, &parsed.time_offsets);
   fields.ReadObject("personality", &parsed.personality, PersonalityFromJson);
   fields.ReadObject("memoryPolicy", &parsed.memory_policy, MemoryPolicyFromJson);
-  ReadNetDevices(fields, &parsed.net_devices);
   if (!parsed.rootfs_propagation.empty() &&
       !PropagationByName(parsed.rootfs_propagation).has_value()) {
     fields.FailField("rootfsPropagation",

@@ -133,12 +133,6 @@ struct MemoryPolicy {
   BitSet nodes;
 };
 
-// A network device of the runtime's network namespace that moves into the container's.
-struct NetDevice {
-  std::string host_name;
-  std::string name;  // in the container
-};
-
 struct LinuxDevice {
   std::string path;  // absolute in the container
   char type = 'c';   // 'c', 'u', 'b' or 'p'
@@ -165,7 +159,6 @@ struct Linux {
   std::vector<TimeOffset> time_offsets;
   std::optional<unsigned long> personality;  // PER_*
   std::optional<MemoryPolicy> memory_policy;
-  std::vector<NetDevice> net_devices;
 
   // The namespace of `type` the container gets, or null if it stays in the runtime's.
   [[nodiscard]] const LinuxNamespace* FindNamespace(NamespaceType type) const;

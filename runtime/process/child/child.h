@@ -44,19 +44,24 @@ struct ChildPlan {
   int64_t* stamps = nullptr;
   // Loaded last, when no_new_privs makes that possible without a capability. Null: none.
   const void* late_seccomp = nullptr;  // SeccompArgs
+  // Run one after the other when the process is started.
+  const void* start_hooks = nullptr;  // HookArgs
+  size_t start_hook_count = 0;
 };
 
 enum class ReportKind : int32_t {
-  kReady = 1,    // all steps done, the program was found
-  kStep = 2,     // steps[index] failed
-  kProgram = 3,  // the program cannot be run
-  kExec = 4,     // execve failed
-  kConsole = 5,  // carries the master of the terminal
-  kCloned = 7,   // carries a pidfd: the process that goes on (CloneAgain)
-  kHooks = 6,    // the mounts are made and not entered: the parent runs hooks, then says kGo
+  kReady = 1,       // all steps done, the program was found
+  kStep = 2,        // steps[index] failed
+  kProgram = 3,     // the program cannot be run
+  kExec = 4,        // execve failed
+  kConsole = 5,     // carries the master of the terminal
+  kHooks = 6,       // the mounts are made and not entered: the parent runs hooks, then says kGo
+  kCloned = 7,      // carries a pidfd: the process that goes on (CloneAgain)
+  kListener = 8,    // `index` is a seccomp listener: the parent takes it, then says kGo
+  kHookFailed = 9,  // `detail` has the words
 };
 
-constexpr size_t kDetailSize = 192;
+constexpr size_t kDetailSize = 384;
 
 // One packet on the socket. The end of file without one means that execve worked.
 struct Report {

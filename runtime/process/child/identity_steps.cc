@@ -72,13 +72,25 @@ int SetUmask(Child&, const Step& step) noexcept {
   return 0;
 }
 
-int LoadSeccompProgram(const SeccompArgs& args) noexcept {
-  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, args.flags, &args.program) == 0 ? 0
-                                                                                         : errno;
+int LoadSeccompProgram(Child& child, const SeccompArgs& args) noexcept {
+  const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, args.flags, &args.program);
+  if (result < 0) return errno;
+  if (!args.listener) return 0;
+  Report report{};
+  report.kind = ReportKind::kListener;
+  report.index = static_cast<int>(result);
+  if (::write(child.socket, &report, sizeof report) < 0) return errno;
+  char word = 0;
+  ssize_t size;
+  do {
+    size = ::read(child.socket, &word, 1);
+  } while (size < 0 && errno == EINTR);
+  ::close(static_cast<int>(result));
+  return size == 1 && word == kGo ? 0 : ECANCELED;
 }
 
-int LoadSeccomp(Child&, const Step& step) noexcept {
-  return LoadSeccompProgram(*static_cast<const SeccompArgs*>(step.data));
+int LoadSeccomp(Child& child, const Step& step) noexcept {
+  return LoadSeccompProgram(child, *static_cast<const SeccompArgs*>(step.data));
 }
 
 int MakeCwd(Child&, const Step& step) noexcept {

@@ -28,6 +28,15 @@ void Send(const Child& child) noexcept {
   ::_exit(127);
 }
 
+[[noreturn]] void FailStep(Child& child, int index, int error) noexcept {
+  Fail(child, error == kHookFailed ? ReportKind::kHookFailed : ReportKind::kStep, index, error);
+}
+
+void LoadLate(Child& child, const SeccompArgs& args) noexcept {
+  const int error = LoadSeccompProgram(child, args);
+  if (error != 0) FailStep(child, -1, error);
+}
+
 // As a shell looks: the first candidate that is a file and may be executed. What is found but may
 // not be executed is only the answer if nothing better follows.
 int FindExecutable(Child& child) noexcept {
@@ -135,22 +144,30 @@ void RunChild(const ChildPlan& plan) noexcept {
   ::close(plan.parent_socket);
   for (size_t i = 0; i < plan.step_count; ++i) {
     const int error = plan.steps[i].run(child, plan.steps[i]);
-    if (error != 0) Fail(child, ReportKind::kStep, static_cast<int>(i), error);
+    if (error != 0) FailStep(child, static_cast<int>(i), error);
     if (plan.stamps != nullptr) plan.stamps[i + 1] = Now();
   }
   child.report.detail[0] = '\0';
   const int found = FindExecutable(child);
   if (found != 0) Fail(child, ReportKind::kProgram, 0, found);
+  const auto* late = static_cast<const SeccompArgs*>(plan.late_seccomp);
+  // One that has a listener needs the parent, who may not be the one that starts the process.
+  if (late != nullptr && late->listener) {
+    LoadLate(child, *late);
+    late = nullptr;
+  }
   if (plan.wait_for_start) {
     child.report.kind = ReportKind::kReady;
     Send(child);
     // The parent is gone: the container was never started and nobody is left to start it.
     if (!WaitForStart(child)) ::_exit(127);
   }
-  if (plan.late_seccomp != nullptr) {
-    const int error = LoadSeccompProgram(*static_cast<const SeccompArgs*>(plan.late_seccomp));
-    if (error != 0) Fail(child, ReportKind::kStep, -1, error);
+  const auto* hooks = static_cast<const HookArgs*>(plan.start_hooks);
+  for (size_t i = 0; i < plan.start_hook_count; ++i) {
+    const int error = RunOneHook(child, hooks[i]);
+    if (error != 0) FailStep(child, -1, error);
   }
+  if (late != nullptr) LoadLate(child, *late);
   ::execve(plan.candidates[child.executable], plan.argv, plan.envp);
   Fail(child, ReportKind::kExec, child.executable, errno);
 }

@@ -91,6 +91,42 @@ int EnterNewTime(Child&, const Step&) noexcept;
 // From the host's root, which has no id in the user namespace, to root of that.
 int BecomeRoot(Child&, const Step&) noexcept;
 
+// --- Hooks in the container's namespaces (hook_steps.cc)
+
+struct HookArgs {
+  const char* name;  // "createContainer hook #0 (/bin/x)", for the report
+  const char* path;
+  char* const* argv;
+  char* const* envp;
+  int timeout_seconds;  // 0: none
+  // The state in JSON around the pid, which is known in the container's namespace alone.
+  const char* state_before_pid;
+  const char* state_after_pid;
+};
+// More than any errno: the words are in the report's detail.
+constexpr int kHookFailed = 1 << 16;
+int RunHook(Child&, const Step&) noexcept;
+int RunOneHook(Child&, const HookArgs&) noexcept;
+
+// --- Where it runs (scheduling_steps.cc)
+
+struct BitSetArgs {
+  const unsigned long* words;
+  size_t count;
+};
+int SetAffinity(Child&, const Step&) noexcept;  // BitSetArgs: CPUs
+
+struct PersonalityArgs {
+  unsigned long persona;
+};
+int SetPersonality(Child&, const Step&) noexcept;
+
+struct MemoryPolicyArgs {
+  int mode;
+  BitSetArgs nodes;
+};
+int SetMemoryPolicy(Child&, const Step&) noexcept;
+
 // --- Identity and limits (identity_steps.cc)
 
 struct RlimitArgs {
@@ -119,9 +155,13 @@ int SetUmask(Child&, const Step&) noexcept;
 struct SeccompArgs {
   sock_fprog program;
   unsigned flags;
+  // The kernel gives a listener: its number is reported (kListener), and the process goes on when
+  // the parent has taken it. Only write(2) and read(2) are used for that; the first may not be among
+  // the calls that wait for the listener.
+  bool listener;
 };
 int LoadSeccomp(Child&, const Step&) noexcept;
-int LoadSeccompProgram(const SeccompArgs& args) noexcept;
+int LoadSeccompProgram(Child&, const SeccompArgs& args) noexcept;
 
 struct CwdArgs {
   const char* path;
