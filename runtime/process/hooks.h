@@ -29,8 +29,9 @@ Json StateToJson(const HookState& state, absl::string_view status, pid_t pid);
 
 // Runs `hooks` one after the other in the runtime's own namespaces, each with the state on its
 // standard input and the bundle as working directory, and waits for each (at most its timeout, then
-// it is killed). Stops at the first that fails. `kind` is for the message ("prestart"), `status` is the container's ("creating").
-// Errors: Internal with the hook's place, path, end and the last of what it printed.
+// it is killed). Stops at the first that fails. `kind` is for the message ("prestart"), `status` is
+// the container's ("creating"). Errors: Internal with the hook's place, path, end and the last of
+// what it printed.
 absl::Status RunHooks(absl::string_view kind, const std::vector<Hook>& hooks,
                       const HookState& state, absl::string_view status, pid_t pid);
 // The same for hooks that cannot change what happens: a failure is logged, and the others run.

@@ -225,8 +225,7 @@ absl::Status Say(int socket, char word) {
 }
 
 absl::Status TakeListener(const SpawnOptions& options, int number, const Spawned& child) {
-  UniqueFd listener(
-      static_cast<int>(::syscall(SYS_pidfd_getfd, child.pidfd.get(), number, 0)));
+  UniqueFd listener(static_cast<int>(::syscall(SYS_pidfd_getfd, child.pidfd.get(), number, 0)));
   if (!listener.valid()) return ErrnoError(errno, "take the seccomp listener of a child");
   if (options.take_listener) {
     GANTRY_RETURN_IF_ERROR(options.take_listener(child.pid, std::move(listener)));

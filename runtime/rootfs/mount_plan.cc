@@ -224,7 +224,7 @@ absl::Status PlanBind(const SpecMount& mount, const MountOptions& options,
   }
   const std::string what = absl::StrCat("bind ", mount.source, " on");
   GANTRY_ASSIGN_OR_RETURN(const UniqueFd id_map, IdMapOf(mount, options, context.spec));
-  if (context.in_user_namespace || id_map.valid()) {
+  if (context.in_user_namespace || context.shared || id_map.valid()) {
     GANTRY_RETURN_IF_ERROR(MakeTreeHere(absl::StrCat(what, " ", target), id_map,
                                         options.id_mapped_below, &args, plan));
   }

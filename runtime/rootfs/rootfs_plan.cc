@@ -126,6 +126,7 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
                                    ? uint64_t{MS_SLAVE} | MS_REC
                                    : *PropagationByName(spec.linux_.rootfs_propagation);
   const bool shared = (propagation & MS_SHARED) != 0;
+  const bool unbindable = (propagation & MS_UNBINDABLE) != 0;
   // Nothing of the container's root may come back to the host; a root that is to be shared becomes
   // so once it is entered.
   const char* root_text = plan->Text(root);
@@ -134,11 +135,13 @@ absl::Status PlanRootfs(const CreateOptions& options, const std::string& root,
     plan->Add(MakeParentPrivate, "take the mount out of the host's that holds", root,
               PathArgs{root_text});
   } else {
-    plan->Add(SetPropagation, "take the mounts out of the host's", "/",
-              PropagationArgs{nullptr, propagation & ~uint64_t{MS_REC}, true});
+    plan->Add(
+        SetPropagation, "take the mounts out of the host's", "/",
+        PropagationArgs{nullptr,
+                        unbindable ? uint64_t{MS_PRIVATE} : propagation & ~uint64_t{MS_REC}, true});
   }
   const MountContext context{spec.linux_, options.bundle,
-                             spec.linux_.FindNamespace(NamespaceType::kUser) != nullptr};
+                             spec.linux_.FindNamespace(NamespaceType::kUser) != nullptr, shared};
   if (options.rootfs_mounts.empty()) {
     plan->Add(BindRootOnItself, "bind the root", root, PathArgs{root_text});
   }

@@ -22,6 +22,9 @@ struct MountContext {
   // The container has a user namespace: its root may not reach every source, so that trees are made
   // by the parent.
   bool in_user_namespace = false;
+  // The root is to be shared: a bind has to be cloned where its mount is still a peer of the
+  // host's.
+  bool shared = false;
 };
 
 // Its parts: a mount of the spec's, one of the snapshotter's (on `root`, or with a target within it

@@ -156,8 +156,8 @@ struct SeccompArgs {
   sock_fprog program;
   unsigned flags;
   // The kernel gives a listener: its number is reported (kListener), and the process goes on when
-  // the parent has taken it. Only write(2) and read(2) are used for that; the first may not be among
-  // the calls that wait for the listener.
+  // the parent has taken it. Only write(2) and read(2) are used for that; the first may not be
+  // among the calls that wait for the listener.
   bool listener;
 };
 int LoadSeccomp(Child&, const Step&) noexcept;

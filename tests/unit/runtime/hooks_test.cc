@@ -98,9 +98,9 @@ TEST_F(HooksTest, CreateContainerSeesTheHostsPathsInTheContainersNamespaces) {
   Spec spec = Shell("cat /from-hook; cat /run/mounted");
   spec.hostname = "inside";
   // The root is not entered yet: it is at its path on the host, with its mounts.
-  spec.hooks.create_container.push_back(
-      Script("{ hostname; readlink /proc/self/ns/net; } >" + bundle_->root() +
-             "/from-hook && echo tmpfs >" + bundle_->root() + "/run/mounted"));
+  spec.hooks.create_container.push_back(Script("{ hostname; readlink /proc/self/ns/net; } >" +
+                                               bundle_->root() + "/from-hook && echo tmpfs >" +
+                                               bundle_->root() + "/run/mounted"));
   char net[64] = {};
   ASSERT_GT(::readlink("/proc/self/ns/net", net, sizeof net - 1), 0);
   const std::string output = Run(std::move(spec)).output;
@@ -117,8 +117,8 @@ TEST_F(HooksTest, StartContainerRunsInTheRootAsTheProcessWillWithoutItsDescripto
   spec.mounts.push_back(SpecMount{"/log", "bind", Log(), {"bind", "rw"}});
   WriteText(Log(), "", 0666);
   ASSERT_EQ(::chmod(Log().c_str(), 0666), 0);
-  spec.hooks.start_container.push_back(
-      Script("{ id -u; ls / | grep -c busybox; ls /bin/busybox; ls /proc/self/fd | wc -l; } >>/log"));
+  spec.hooks.start_container.push_back(Script(
+      "{ id -u; ls / | grep -c busybox; ls /bin/busybox; ls /proc/self/fd | wc -l; } >>/log"));
   Run(std::move(spec));
   EXPECT_EQ(Logged(), "1000\n0\n/bin/busybox\n4\n");
 }
@@ -138,8 +138,8 @@ TEST_F(HooksTest, OneThatFailsBeforeTheStartEndsTheContainerAndPoststopRuns) {
     const std::string cgroup = options.spec.linux_.cgroups_path;
     const absl::Status status = Container::Create(std::move(options)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
-    EXPECT_THAT(status.message(), HasSubstr("error running " + name +
-                                            " hook #0 (/bin/sh): exit status 3: why"));
+    EXPECT_THAT(status.message(),
+                HasSubstr("error running " + name + " hook #0 (/bin/sh): exit status 3: why"));
     EXPECT_EQ(Logged(), "poststop\n") << name;
     EXPECT_TRUE(absl::IsNotFound(Cgroup::Open(cgroup).status()));
   }

@@ -1,4 +1,5 @@
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -55,18 +56,22 @@ TEST_F(ProcessFieldsTest, SchedulerAndIoPriorityAreThoseOfTheSpec) {
   spec.process.scheduler = Scheduler{SCHED_BATCH, 0, 5, 0, 0, 0, 0};
   spec.process.io_priority = 2 << 13 | 6;
   Process exec = spec.process;
-  exec.scheduler = Scheduler{SCHED_IDLE, 0, 0, 0, 0, 0, 0};
-  exec.io_priority = 3 << 13;
+  exec.scheduler = Scheduler{SCHED_BATCH, 0, 3, 0, 0, 0, 0};
+  exec.io_priority = 2 << 13 | 3;
   const std::unique_ptr<Container> container = Started(std::move(spec));
   ASSERT_NE(container, nullptr);
   EXPECT_EQ(::sched_getscheduler(container->pid()), SCHED_BATCH);
   EXPECT_EQ(::syscall(SYS_ioprio_get, 1, container->pid()), 2 << 13 | 6);
   const absl::StatusOr<ChildProcess> child = container->Exec(exec, Stdio{});
   ASSERT_TRUE(child.ok()) << child.status();
-  EXPECT_EQ(::sched_getscheduler(child->pid), SCHED_IDLE);
-  EXPECT_EQ(::syscall(SYS_ioprio_get, 1, child->pid), 3 << 13);
-  End(*container);
+  EXPECT_EQ(::sched_getscheduler(child->pid), SCHED_BATCH);
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(child->pid)), 3);
+  EXPECT_EQ(::syscall(SYS_ioprio_get, 1, child->pid), 2 << 13 | 3);
+  EXPECT_EQ(container->KillAll(SIGKILL), absl::OkStatus());
+  // The end of the pid namespace waits until those in it are reaped.
   EXPECT_EQ(ExitCodeOf(child->pidfd.get()), 128 + SIGKILL);
+  EXPECT_EQ(ExitCodeOf(container->pidfd()), 128 + SIGKILL);
+  EXPECT_EQ(container->Destroy(), absl::OkStatus());
 }
 
 TEST_F(ProcessFieldsTest, ASchedulerTheKernelRefusesIsNamedAndNothingStays) {
