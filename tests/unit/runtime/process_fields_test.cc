@@ -129,6 +129,18 @@ TEST_F(ProcessFieldsTest, NamesWithoutAUtsNamespaceAreRefused) {
   EXPECT_THAT(Failure(std::move(spec)).message(), HasSubstr("domainname: needs a uts namespace"));
 }
 
+TEST_F(ProcessFieldsTest, AMountNamespaceOfItsOwnIsDemanded) {
+  Spec joined = Shell("true");
+  for (LinuxNamespace& ns : joined.linux_.namespaces) {
+    if (ns.type == NamespaceType::kMount) ns.path = "/proc/1/ns/mnt";
+  }
+  EXPECT_EQ(Failure(std::move(joined)).code(), absl::StatusCode::kUnimplemented);
+  Spec none = Shell("true");
+  std::erase_if(none.linux_.namespaces,
+                [](const LinuxNamespace& ns) { return ns.type == NamespaceType::kMount; });
+  EXPECT_EQ(Failure(std::move(none)).code(), absl::StatusCode::kUnimplemented);
+}
+
 TEST_F(ProcessFieldsTest, TheSessionKeyringIsItsOwn) {
   Spec spec = Shell("cat /proc/keys");
   spec.linux_.masked_paths.clear();
