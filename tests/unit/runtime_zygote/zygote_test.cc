@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -73,6 +74,31 @@ class ZygoteTest : public testing::Test {
   absl::StatusOr<TempDir> dir_ = TempDir::Create("zygote");
   std::unique_ptr<ZygoteClient> zygote_ = *ZygoteClient::Start(GANTRY_SHIM_BINARY);
 };
+
+// CVE-2019-5736: a container keeps the binary of a process that came into it open, and writes to it
+// once that has ended.
+TEST_F(ZygoteTest, TheBinaryCannotBeOverwrittenThroughProc) {
+  const absl::StatusOr<std::string> before = ReadFile(GANTRY_SHIM_BINARY);
+  ASSERT_TRUE(before.ok());
+  UniqueFd kept;
+  {
+    absl::StatusOr<ForkedShim> forked = Fork("a");
+    ASSERT_TRUE(forked.ok()) << forked.status();
+    const RunningShim shim(*std::move(forked));
+    const std::string exe = absl::StrCat("/proc/", shim->pid, "/exe");
+    EXPECT_LT(::open(exe.c_str(), O_WRONLY | O_CLOEXEC), 0) << "while it runs";
+    kept = UniqueFd(::open(exe.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(kept.valid());
+  }
+  zygote_.reset();
+  const std::string again = absl::StrCat("/proc/self/fd/", kept.get());
+  const UniqueFd writable(::open(again.c_str(), O_WRONLY | O_CLOEXEC));
+  if (writable.valid()) {
+    EXPECT_EQ(::write(writable.get(), "#!/evil", 7), -1);
+    EXPECT_EQ(::ftruncate(writable.get(), 0), -1);
+  }
+  EXPECT_EQ(*ReadFile(GANTRY_SHIM_BINARY), *before);
+}
 
 TEST_F(ZygoteTest, AForkedShimAnswersOnItsSocketAndEndsByShutdown) {
   absl::StatusOr<ForkedShim> forked = Fork("a");
