@@ -277,14 +277,16 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(
     return absl::OkStatus();
   }));
   std::vector<IngestStatus> list;
-  for (auto& [place, status] : all) {
+  for (auto& entry : all) {
+    const auto& [holder, ref] = entry.first;
+    IngestStatus& status = entry.second;
     const bool matches =
         set.Match([&status](std::span<const std::string> path) -> std::optional<std::string> {
           if (path[0] == "ref") return status.ref;
           return std::nullopt;
         });
     if (!matches) continue;
-    FillFromFile(IngestPath(IngestKey(place.first, place.second)) + "/data", &status);
+    FillFromFile(IngestPath(IngestKey(holder, ref)) + "/data", &status);
     list.push_back(std::move(status));
   }
   return list;

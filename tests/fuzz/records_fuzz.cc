@@ -1,7 +1,5 @@
-#include "services/containers/containers.h"
 #include "services/content/blob_record.h"
 #include "services/content/ingest_record.h"
-#include "services/images/images.h"
 #include "services/metadata/namespaces.h"
 #include "services/snapshots/snapshot_record.h"
 #include "tests/fuzz/fuzz_input.h"
