@@ -9,6 +9,8 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/start_trace.h"
+#include "daemon/backup_command.h"
+#include "daemon/check_command.h"
 #include "daemon/daemon.h"
 #include "daemon/logging.h"
 #include "daemon/options.h"
@@ -80,8 +82,18 @@ int main(int argc, char** argv) {
   const absl::StatusOr<ParsedOptions> parsed = ParseOptions(argc, argv);
   if (!parsed.ok()) return Fail(parsed.status());
   if (parsed->exit_code) return *parsed->exit_code;
-  if (parsed->options.command != Command::kServe) {
-    return std::fputs(DumpConfig(parsed->options.config).c_str(), stdout) < 0 ? 1 : 0;
+  const Options& options = parsed->options;
+  switch (options.command) {
+    case Command::kServe:
+      return Serve(options);
+    case Command::kConfigDefault:
+    case Command::kConfigDump:
+      return std::fputs(DumpConfig(options.config).c_str(), stdout) < 0 ? 1 : 0;
+    case Command::kCheck:
+      return RunCheck(options.config, {.repair = options.repair, .digests = !options.quick},
+                      options.json);
+    case Command::kBackup:
+      return RunBackup(options.config, options.backup_directory);
   }
-  return Serve(parsed->options);
+  return 1;
 }

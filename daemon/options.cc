@@ -50,6 +50,18 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
   CLI::App* dump_command =
       config_command->add_subcommand("dump", "The configuration that would be used");
   config_command->require_subcommand(1);
+  ParsedOptions parsed;
+  Options& options = parsed.options;
+  CLI::App* check_command = app.add_subcommand(
+      "check",
+      "Hold the records against what is there, while no daemon runs: exit 1 if they differ");
+  check_command->add_flag("--repair", options.repair, "Mend what can be mended safely");
+  check_command->add_flag("--json", options.json, "Print each difference as a JSON object");
+  check_command->add_flag("--quick", options.quick, "Compare sizes of blobs, not their digests");
+  CLI::App* backup_command =
+      app.add_subcommand("backup", "Copy the root, also under a running daemon");
+  backup_command->add_option("directory", options.backup_directory, "An empty or absent directory")
+      ->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -57,13 +69,13 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
     return ParsedOptions{.exit_code = app.exit(error)};
   }
 
-  ParsedOptions parsed;
-  Options& options = parsed.options;
   if (default_command->parsed()) {
     options.command = Command::kConfigDefault;
     return parsed;
   }
   if (dump_command->parsed()) options.command = Command::kConfigDump;
+  if (check_command->parsed()) options.command = Command::kCheck;
+  if (backup_command->parsed()) options.command = Command::kBackup;
   GANTRY_ASSIGN_OR_RETURN(ParsedConfig file, LoadOrDefault(flags.config, config_flag->count() > 0));
   options.config = std::move(file.config);
   options.warnings = std::move(file.warnings);

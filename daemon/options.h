@@ -11,13 +11,19 @@
 namespace gantry::daemon {
 
 // What gantryd was asked to do.
-enum class Command { kServe, kConfigDefault, kConfigDump };
+enum class Command { kServe, kConfigDefault, kConfigDump, kCheck, kBackup };
 
 struct Options {
   Command command = Command::kServe;
   Config config;  // file and flags put together; flags win
   std::vector<std::string> warnings;
   std::string trace_start;  // file; empty: starts are not traced
+  // Of check.
+  bool repair = false;
+  bool json = false;
+  bool quick = false;
+  // Of backup.
+  std::string backup_directory;
 };
 
 // Reads the command line and the configuration file it names. `exit_code` in place of options when

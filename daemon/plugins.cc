@@ -40,8 +40,9 @@ void AddParts(const PluginPaths& paths, const Config& config, PluginRegistry* re
   const std::vector<ProxyPlugin>& proxies = config.proxy_plugins;
   const std::vector<introspection::Platform> here = {introspection::HostPlatform()};
   if (served.Has(Service::kContent) && FindProxy(proxies, ProxyType::kContent) == nullptr) {
-    registry->Add(
-        {.type = "io.containerd.content.v1", .id = "content", .exports = {{"root", paths.root}}});
+    registry->Add({.type = "io.containerd.content.v1",
+                   .id = "content",
+                   .exports = {{"root", paths.root + "/content"}}});
   }
   if (served.Has(Service::kSnapshots)) {
     registry->Add({.type = "io.containerd.snapshotter.v1",

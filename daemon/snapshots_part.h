@@ -32,6 +32,10 @@ class SnapshotsPart {
   // Where the snapshotters keep their layers.
   static std::string OverlayRoot(const Config& config);
   static std::string NativeRoot(const Config& config);
+  // Where each snapshotter of this process keeps its own, by name.
+  static std::map<std::string, std::string> Roots(const Config& config) {
+    return {{"overlayfs", OverlayRoot(config)}, {"native", NativeRoot(config)}};
+  }
 
  private:
   struct Proxy {

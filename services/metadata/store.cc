@@ -12,7 +12,7 @@
 namespace gantry::metadata {
 namespace {
 
-constexpr uint64_t kSchemaVersion = 1;
+constexpr uint64_t kFirstSchemaVersion = 1;
 constexpr size_t kMaxName = 4096;
 // LMDB's keys end at 511 bytes. A longer name is cut here and told apart by the digest of the
 // whole; the whole is in the record.
@@ -207,31 +207,34 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path,
   GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment,
                           Environment::Open(path, options.map_size_bytes));
   std::unique_ptr<Store> store(new Store(std::move(environment)));
-  GANTRY_RETURN_IF_ERROR(store->CheckSchema());
+  GANTRY_RETURN_IF_ERROR(store->CheckSchema(options.schema_steps));
   return store;
 }
 
-absl::Status Store::CheckSchema() {
+absl::Status Store::CheckSchema(const std::vector<SchemaStep>& steps) {
+  const uint64_t current = kFirstSchemaVersion + steps.size();
   std::optional<std::string> found;
   GANTRY_RETURN_IF_ERROR(View([&](const Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(found, reader.Get("meta", "", "schema"));
     return absl::OkStatus();
   }));
-  if (!found.has_value()) {
-    return Update([](Writer& writer) {
-      return writer.Put("meta", "", "schema", absl::StrCat(kSchemaVersion));
-    });
-  }
-  uint64_t version = 0;
-  if (!absl::SimpleAtoi(*found, &version)) {
+  uint64_t version = current;  // of a store that is new
+  if (found.has_value() && (!absl::SimpleAtoi(*found, &version) || version == 0)) {
     return absl::DataLossError("the metadata store's schema version is not a number");
   }
-  if (version > kSchemaVersion) {
+  if (version > current) {
     return absl::FailedPreconditionError(absl::StrCat("the metadata store has schema version ",
-                                                      version, ", this release knows ",
-                                                      kSchemaVersion));
+                                                      version, ", this release knows ", current));
   }
-  return absl::OkStatus();
+  if (found.has_value() && version == current) return absl::OkStatus();
+  return Annotate(
+      Update([&](Writer& writer) -> absl::Status {
+        for (uint64_t from = version; from < current; ++from) {
+          GANTRY_RETURN_IF_ERROR(steps[from - kFirstSchemaVersion](writer));
+        }
+        return writer.Put("meta", "", "schema", absl::StrCat(current));
+      }),
+      absl::StrCat("upgrade the metadata store from schema version ", version, " to ", current));
 }
 
 absl::Status Store::View(const std::function<absl::Status(const Reader&)>& body) const {

@@ -94,9 +94,14 @@ class Writer : public Reader {
   bool hidden_ = false;
 };
 
+// Brings the records of one schema version to the next.
+using SchemaStep = std::function<absl::Status(Writer&)>;
+
 struct StoreOptions {
   // The most the database may ever take; address space, not memory or disk.
   size_t map_size_bytes = size_t{16} << 30;
+  // From version 1 to 2, from 2 to 3, ... up to what this release reads and writes.
+  std::vector<SchemaStep> schema_steps = {};
 };
 
 // When what an Update has written is safe from a power cut. It is from a crash of the daemon in
@@ -141,7 +146,9 @@ class Store {
     Changes changes;
   };
   explicit Store(std::unique_ptr<Environment> environment);
-  absl::Status CheckSchema();
+  // Notes the version in a new store; takes an older one through the steps it lacks, all in one
+  // transaction. Errors: FailedPrecondition for a newer one.
+  absl::Status CheckSchema(const std::vector<SchemaStep>& steps);
   void Commit(const std::vector<Pending*>& batch);
 
   std::unique_ptr<Environment> environment_;

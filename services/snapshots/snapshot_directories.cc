@@ -15,11 +15,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "services/snapshots/snapshot_record.h"
 
 namespace gantry::snapshots {
 namespace {
-
-constexpr char kDiscardPrefix[] = "removing-";
 
 void Unlink(const std::string& path) {
   absl::Status status = FaultPoint("snapshots.remove.unlink");

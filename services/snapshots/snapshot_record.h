@@ -8,6 +8,10 @@
 
 namespace gantry::snapshots {
 
+// What the directory of a removed snapshot is renamed to, with an ending of its own, until it is
+// gone.
+inline constexpr char kDiscardPrefix[] = "removing-";
+
 // What the metadata store holds of a snapshot, under its namespace and name.
 struct Record {
   Info info;

@@ -254,5 +254,61 @@ TEST_F(StoreTest, ALeaseHoldsWhatWasAttachedUntilItIsCleared) {
                   .ok());
 }
 
+class SchemaTest : public testing::Test {
+ protected:
+  std::string Path() const { return dir_.path() + "/meta"; }
+  absl::StatusOr<std::unique_ptr<Store>> Open(const std::vector<SchemaStep>& steps = {}) {
+    return Store::Open(Path(), {.map_size_bytes = 64 << 20, .schema_steps = steps});
+  }
+  static std::string ValueOf(const Store& store, absl::string_view name) {
+    std::string value;
+    EXPECT_TRUE(store
+                    .View([&](const Reader& reader) -> absl::Status {
+                      value = reader.Get("things", "ns", name)->value_or("none");
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return value;
+  }
+  // A step that puts `suffix` behind what is there.
+  static SchemaStep Appends(const std::string& suffix) {
+    return [suffix](Writer& writer) -> absl::Status {
+      const absl::StatusOr<std::optional<std::string>> old = writer.Get("things", "ns", "a");
+      return writer.Put("things", "ns", "a", (*old).value_or("") + suffix);
+    };
+  }
+  void SetUp() override {
+    const auto first = Open();
+    ASSERT_TRUE(first.ok()) << first.status();
+    ASSERT_TRUE((*first)
+                    ->Update([](Writer& writer) { return writer.Put("things", "ns", "a", "v1"); })
+                    .ok());
+  }
+  TempDir dir_ = *TempDir::Create("gantry-schema-test-");
+};
+
+TEST_F(SchemaTest, AnOlderStoreGoesThroughTheStepsThatItLacks) {
+  ASSERT_EQ(ValueOf(**Open({Appends("+2")}), "a"), "v1+2");
+  EXPECT_EQ(ValueOf(**Open({Appends("+2")}), "a"), "v1+2") << "a step is taken once";
+  EXPECT_EQ(ValueOf(**Open({Appends("+2"), Appends("+3"), Appends("+4")}), "a"), "v1+2+3+4");
+}
+
+TEST_F(SchemaTest, AnUpgradeThatFailsHasChangedNothing) {
+  const auto broken = Open({Appends("+2"), [](Writer&) -> absl::Status {
+                              return absl::DataLossError("a record makes no sense");
+                            }});
+  EXPECT_EQ(broken.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(std::string(broken.status().message())
+                .find("upgrade the metadata store from schema version 1 to 3"),
+            std::string::npos)
+      << broken.status();
+  EXPECT_EQ(ValueOf(**Open(), "a"), "v1");
+}
+
+TEST_F(SchemaTest, AStoreOfALaterReleaseIsRefused) {
+  ASSERT_TRUE(Open({Appends("+2")}).ok());
+  EXPECT_EQ(Open().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 }  // namespace
 }  // namespace gantry::metadata
