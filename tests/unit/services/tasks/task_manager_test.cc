@@ -159,6 +159,23 @@ TEST_F(TaskManagerTest, DeleteGivesTheExitEndsTheShimAndMakesRoomForAnother) {
   EXPECT_TRUE(Create("c").ok());
 }
 
+TEST_F(TaskManagerTest, AShimThatACrashKeptFromItsEndIsEndedByRestore) {
+  const std::string bundle = state_.path() + "/gone/1";
+  ASSERT_EQ(MakeDirectories(bundle), absl::OkStatus());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const ShimAddress address{
+      .socket = "/s", .pid = child, .start_time = *StartTimeOf(child), .boot_id = *BootId()};
+  ASSERT_EQ(WriteAddress(bundle, address), absl::OkStatus());
+  ASSERT_EQ(manager_->Restore(), absl::OkStatus());
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_NE(::access(bundle.c_str(), F_OK), 0);
+}
+
 TEST_F(TaskManagerTest, DeleteDoesNotWaitForALateExitEventAndTellsTheExitFirst) {
   ASSERT_TRUE(Create("c").ok());
   ASSERT_TRUE(Start("c").ok());
