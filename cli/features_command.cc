@@ -176,7 +176,8 @@ absl::StatusOr<int> RunFeatures(const GlobalOptions&, const std::vector<std::str
   OrderedJson json;
   json["ociVersionMin"] = "1.0.0";
   json["ociVersionMax"] = kSpecVersion;
-  json["hooks"] = {"prestart", "createRuntime", "poststart", "poststop"};
+  json["hooks"] = {"prestart",       "createRuntime", "createContainer",
+                   "startContainer", "poststart",     "poststop"};
   json["mountOptions"] = MountOptionNames();
   json["linux"] = LinuxFeatures();
   const struct scmp_version* const seccomp = ::seccomp_version();

@@ -383,8 +383,7 @@ def hook(kind, script, **fields):
 
 
 for _kind in ("prestart", "createRuntime", "createContainer", "poststart", "poststop"):
-    case(f"hook {_kind}", lambda c, k=_kind: hook(k, "tr -d ' \\n\\t' >hook-of-case" if k != "createContainer" else "cat >/tmp/hook-state")(c)
-         if k == "createContainer" else hook(k, f"tr -d ' \\n\\t' >{c['annotations']['bundle']}/hook.out")(c), after="hook.out")
+    case(f"hook {_kind}", lambda c, k=_kind: hook(k, f"tr -d ' \\n\\t' >{c['annotations']['bundle']}/hook.out")(c), after="hook.out")
 case("hook startContainer", hook("startContainer", "echo started >/tmp/hook-ran"), "cat /tmp/hook-ran")
 for _kind in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
     case(f"hook {_kind} that fails", hook(_kind, "echo no >&2; exit 3"))
