@@ -16,6 +16,7 @@ namespace gantry::shim {
 namespace {
 
 constexpr absl::Duration kDrainLimit = absl::Seconds(10);
+constexpr absl::Duration kReadLimit = absl::Milliseconds(250);
 
 absl::Status SetNonBlocking(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
@@ -119,6 +120,7 @@ absl::Status ProcessIo::GiveToOwner(const UniqueFd& child_end) const {
 
 ProcessIo::~ProcessIo() {
   if (limit_ != 0) loop_.Cancel(limit_);
+  if (read_limit_ != 0) loop_.Cancel(read_limit_);
 }
 
 absl::Status ProcessIo::OpenInput() {
@@ -142,7 +144,7 @@ absl::Status ProcessIo::OpenOutput(const std::string& name, UniqueFd* client, Un
   UniqueFd ours;
   GANTRY_RETURN_IF_ERROR(MakePipe(&ours, child_end, /*we_read=*/true));
   outputs_.push_back(std::make_unique<StdioCopier>(loop_, std::move(ours), std::move(*client),
-                                                   [this] { CheckDone(); }));
+                                                   [this] { OutputEnded(); }));
   return absl::OkStatus();
 }
 
@@ -174,7 +176,7 @@ absl::Status ProcessIo::AttachConsole(UniqueFd console) {
   UniqueFd from;
   GANTRY_RETURN_IF_ERROR(copy_of(&from));
   outputs_.push_back(std::make_unique<StdioCopier>(loop_, std::move(from), std::move(client_out_),
-                                                   [this] { CheckDone(); }));
+                                                   [this] { OutputEnded(); }));
   console_ = std::move(console);
   return absl::OkStatus();
 }
@@ -193,6 +195,34 @@ absl::Status ProcessIo::Resize(uint32_t width, uint32_t height) {
 void ProcessIo::CloseStdin() {
   // A terminal stays: there input ends by ^D, which is data.
   if (input_ != nullptr && !names_.terminal) input_->FinishWhenEmpty();
+}
+
+void ProcessIo::WhenRead(std::function<void()> done) {
+  if (AllDelivered()) return done();
+  on_read_.push_back(std::move(done));
+  if (read_limit_ != 0) return;
+  read_limit_ = loop_.After(kReadLimit, [this] {
+    read_limit_ = 0;
+    TellRead();
+  });
+}
+
+bool ProcessIo::AllDelivered() const {
+  return std::all_of(outputs_.begin(), outputs_.end(),
+                     [](const std::unique_ptr<StdioCopier>& output) { return output->Delivered(); });
+}
+
+void ProcessIo::TellRead() {
+  if (read_limit_ != 0) loop_.Cancel(read_limit_);
+  read_limit_ = 0;
+  // Later, as in CheckDone.
+  for (std::function<void()>& callback : on_read_) loop_.Post(std::move(callback));
+  on_read_.clear();
+}
+
+void ProcessIo::OutputEnded() {
+  if (!on_read_.empty() && AllDelivered()) TellRead();
+  CheckDone();
 }
 
 void ProcessIo::Finish(std::function<void()> done) {

@@ -60,6 +60,12 @@ class ProcessIo {
   // The process's input ends after what the client has written until now.
   void CloseStdin();
 
+  // After the process has ended: calls `done` once the client has read what was written, at once if
+  // it has. A client that learns of an exit gives up a FIFO that it has not come to open yet, and
+  // with it what is in there. Bounded: one that does not read is not waited for longer than a
+  // busy machine lets a reader wait for its turn.
+  void WhenRead(std::function<void()> done);
+
   // After the process has ended: delivers what it wrote, closes the client's side, then calls
   // `done`. Bounded: a client that does not read is waited for at most ten seconds, and processes
   // that inherited the pipes are not waited for. A logger that stays longer is told to end.
@@ -73,6 +79,9 @@ class ProcessIo {
   absl::Status StartLogger();
   absl::Status GiveToOwner(const UniqueFd& child_end) const;
   absl::Status OpenOutput(const std::string& name, UniqueFd* client, UniqueFd* child_end);
+  void OutputEnded();
+  [[nodiscard]] bool AllDelivered() const;
+  void TellRead();
   void CheckDone();
 
   EventLoop& loop_;
@@ -85,6 +94,8 @@ class ProcessIo {
   UniqueFd console_;
   std::unique_ptr<StdioCopier> input_;
   std::vector<std::unique_ptr<StdioCopier>> outputs_;
+  std::vector<std::function<void()>> on_read_;
+  EventLoop::TimerId read_limit_ = 0;
   std::vector<std::function<void()>> on_finished_;
   EventLoop::TimerId limit_ = 0;
 };

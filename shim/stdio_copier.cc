@@ -117,6 +117,15 @@ bool StdioCopier::HoldsUnreadBytes() const {
   return ::ioctl(destination_.get(), FIONREAD, &unread) == 0 && unread > 0;
 }
 
+bool StdioCopier::Delivered() const {
+  if (ended_) return true;
+  int unread = 0;
+  if (!pending_.empty() || (::ioctl(source_.get(), FIONREAD, &unread) == 0 && unread > 0)) {
+    return false;
+  }
+  return !HoldsUnreadBytes();
+}
+
 void StdioCopier::EndWhenRead() {
   if (!HoldsUnreadBytes()) return End();
   WatchSource(false);

@@ -32,6 +32,9 @@ class StdioCopier {
   // Ends at once; what was not delivered is lost.
   void Abort();
   [[nodiscard]] bool ended() const { return ended_; }
+  // Whether nothing is under way: the source is empty, and where the destination is a FIFO, so is
+  // that.
+  [[nodiscard]] bool Delivered() const;
 
  private:
   void Pump();

@@ -81,6 +81,7 @@ class Task : public std::enable_shared_from_this<Task> {
     std::unique_ptr<ProcessIo> io;
     uint32_t exit_status = 0;
     absl::Time exited_at;
+    bool read = false;  // after the exit: the client has what the process wrote
     bool told = false;  // its exit event is in the queue, with this number
     uint64_t exit_event = 0;
     std::vector<std::function<void()>> on_exit;
@@ -104,7 +105,8 @@ class Task : public std::enable_shared_from_this<Task> {
 
   // task_exits.cc
   void HandleExit(const ProcPtr& proc, uint32_t exit_status);
-  // Publishes the exits that are due: those of execs at once, the init's after them.
+  // Publishes the exits that are due, each once its output was read: those of execs at once, the
+  // init's after them.
   void TellExits();
   void TellExit(const ProcPtr& proc);
   void PublishOom();

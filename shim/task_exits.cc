@@ -41,18 +41,24 @@ void Task::HandleExit(const ProcPtr& proc, uint32_t exit_status) {
     if (absl::Status killed = container_->KillAll(SIGKILL); !killed.ok()) LogWarn(killed.message());
   }
   PublishOom();
-  TellExits();
+  const auto tell = [self = shared_from_this(), proc] {
+    proc->read = true;
+    self->TellExits();
+  };
+  if (proc->io == nullptr) return tell();
+  proc->io->WhenRead(tell);
 }
 
 void Task::TellExits() {
-  bool execs_run = false;
+  bool execs_due = false;
   for (const auto& [exec_id, exec] : execs_) {
-    if (exec->status == Status::kStopped && !exec->told) TellExit(ProcPtr(exec));
-    execs_run = execs_run || exec->status == Status::kRunning;
+    if (exec->read && !exec->told) TellExit(ProcPtr(exec));
+    execs_due = execs_due || exec->status == Status::kRunning ||
+                (exec->status == Status::kStopped && !exec->told);
   }
   // Those that still run are about to be reaped: the kernel ended them with the init's pid
   // namespace, or KillAll did.
-  if (init_->status == Status::kStopped && !init_->told && !execs_run) TellExit(init_);
+  if (init_ != nullptr && init_->read && !init_->told && !execs_due) TellExit(init_);
 }
 
 void Task::TellExit(const ProcPtr& proc) {

@@ -175,6 +175,16 @@ TEST_F(ShimStdioTest, AReaderThatLeavesAndComesBackGetsTheRest) {
   EXPECT_EQ(Delete(), absl::OkStatus());
 }
 
+TEST_F(ShimStdioTest, AnExitIsToldAlthoughNobodyReadsTheOutput) {
+  WriteSpec({"sh", "-c", "echo unread; exit 3"});
+  task::CreateTaskRequest request = CreateRequest();
+  request.set_stdout(MakeFifo("out"));
+  ASSERT_EQ(Create(request), absl::OkStatus());
+  ASSERT_EQ(StartTask(), absl::OkStatus());
+  EXPECT_EQ(Wait(), 3u);
+  EXPECT_EQ(Delete(), absl::OkStatus());
+}
+
 TEST_F(ShimStdioTest, AWriterOfATerminalsInputMayComeBack) {
   WriteSpec({"sh", "-c", "read a; read b; echo got $a $b"});
   task::CreateTaskRequest request = CreateRequest();

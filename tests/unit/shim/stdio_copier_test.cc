@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,6 +157,19 @@ TEST_F(FifoCopierTest, AReaderThatComesAfterTheProcessHasGoneGetsWhatItWroteAndT
   Until([&] { return ends_ == 1; });
   ReadAvailable();
   EXPECT_TRUE(at_end_);
+}
+
+TEST_F(FifoCopierTest, WhatWasWrittenIsDeliveredWhenItWasReadAndNotBefore) {
+  EXPECT_TRUE(copier_->Delivered());
+  const UniqueFd reader = Open(O_RDONLY);
+  ASSERT_EQ(::write(from_.write.get(), "hello", 5), 5);
+  EXPECT_FALSE(copier_->Delivered()) << "it is in the pipe";
+  int unread = 0;
+  Until([&] { return ::ioctl(reader.get(), FIONREAD, &unread) == 0 && unread == 5; });
+  EXPECT_FALSE(copier_->Delivered()) << "it is in the FIFO";
+  char buffer[16];
+  ASSERT_EQ(::read(reader.get(), buffer, sizeof buffer), 5);
+  EXPECT_TRUE(copier_->Delivered());
 }
 
 TEST_F(FifoCopierTest, WithoutAReaderTheFifoIsLetGoAfterAWhile) {
