@@ -432,9 +432,8 @@ class LifecycleTest(unittest.TestCase):
         log = self.bundle.rootfs / "log"
         for name, line in (("USR1", "usr1"), ("SIGUSR1", "usr1"), ("sigusr1", "usr1"), ("10", "usr1"), ("hup", "hup")):
             give_up = time.monotonic() + 10
-            while not log.exists():
+            while not (log.exists() and (before := log.read_text())):
                 self.assertLess(time.monotonic(), give_up)
-            before = log.read_text()
             self.oci("kill", self.id, name, check=True)
             while log.read_text() != before + line + "\n":
                 self.assertLess(time.monotonic(), give_up, (name, log.read_text()))
