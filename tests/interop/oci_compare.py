@@ -103,7 +103,9 @@ def normalize(text, path, name):
         if section == "[namespaces]":
             line = re.sub(r"^(\w+):\[(\d+)\]$", lambda m: f"{m[1]} {'host' if HOST.get(m[1]) == m[2] else 'own'}", line)
         if section in ("[descriptors]", "[devices]", "[files]"):
-            line = re.sub(r"\s+\w{3}\s+\d+\s+[\d:]+\s", " ", line)
+            line = re.sub(r"\s+[A-Z][a-z]{2}\s+\d+\s+[\d:]+\s", " ", line)
+            # A directory of procfs has as many links as the machine has processes.
+            line = re.sub(r"^(d\S+)\s+\d+", r"\1 N", line)
             line = re.sub(r"(pipe|socket):\[\d+\]", r"\1", line)
         if section == "[process]":
             line = re.sub(r"^(\d+) (\d+) (\d+) (\d+) (-?\d+) (-?\d+)$",
