@@ -75,7 +75,9 @@ absl::Status Marker::Mark(const metadata::Reader& reader) {
     GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces, reader.Namespaces(bucket));
     for (const std::string& ns : namespaces) {
       GANTRY_RETURN_IF_ERROR(reader.ForEach(
-          bucket, ns, [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
+          bucket, ns,
+          [&, &bucket = bucket, &kind = kind](absl::string_view name,
+                                              absl::string_view bytes) -> absl::Status {
             Node node = {.bucket = bucket, .ns = ns, .name = std::string(name)};
             GANTRY_ASSIGN_OR_RETURN(const Links links, kind->LinksOf(reader, node, bytes, now_));
             for (const Node& owner : links.owners) {
@@ -122,7 +124,9 @@ absl::StatusOr<std::vector<Marker::Candidate>> Marker::Unmarked(
     GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> namespaces, reader.Namespaces(bucket));
     for (const std::string& ns : namespaces) {
       GANTRY_RETURN_IF_ERROR(reader.ForEach(
-          bucket, ns, [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
+          bucket, ns,
+          [&, &bucket = bucket, &kind = kind](absl::string_view name,
+                                              absl::string_view bytes) -> absl::Status {
             Node node = {.bucket = bucket, .ns = ns, .name = std::string(name)};
             std::string word = WordOf(node);
             if (marks_.count(word) != 0) return absl::OkStatus();
