@@ -7,6 +7,12 @@ namespace {
 
 enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
 
+size_t VarintSize(uint64_t value) {
+  size_t size = 1;
+  for (; value >= 0x80; value >>= 7) ++size;
+  return size;
+}
+
 }  // namespace
 
 void WireWriter::Varint(uint64_t value) {
@@ -41,9 +47,17 @@ void WireWriter::Bytes(uint32_t field, absl::string_view value) {
   if (!value.empty()) Element(field, value);
 }
 
-void WireWriter::Element(uint32_t field, absl::string_view value) {
+void WireWriter::Open(uint32_t field, size_t size) {
   Varint(uint64_t{field} << 3 | kLengthDelimited);
-  Varint(value.size());
+  Varint(size);
+}
+
+size_t WireWriter::ElementSize(uint32_t field, size_t size) {
+  return VarintSize(uint64_t{field} << 3) + VarintSize(size) + size;
+}
+
+void WireWriter::Element(uint32_t field, absl::string_view value) {
+  Open(field, value.size());
   bytes_.append(value.data(), value.size());
 }
 
@@ -100,14 +114,19 @@ bool WireReader::Next() {
   return true;
 }
 
-std::pair<std::string, std::string> WireReader::map_entry() const {
-  std::pair<std::string, std::string> entry;
-  WireReader reader(bytes_);
+std::pair<absl::string_view, absl::string_view> ReadMapEntry(absl::string_view bytes) {
+  std::pair<absl::string_view, absl::string_view> entry;
+  WireReader reader(bytes);
   while (reader.Next()) {
-    if (reader.field() == 1) entry.first = reader.str();
-    if (reader.field() == 2) entry.second = reader.str();
+    if (reader.field() == 1) entry.first = reader.bytes();
+    if (reader.field() == 2) entry.second = reader.bytes();
   }
   return entry;
+}
+
+std::pair<std::string, std::string> WireReader::map_entry() const {
+  const auto [key, value] = ReadMapEntry(bytes_);
+  return {std::string(key), std::string(value)};
 }
 
 absl::Status WireReader::status() const {

@@ -25,6 +25,10 @@ class WireWriter {
   void Bytes(uint32_t field, absl::string_view value);
   // Written even when empty: elements of repeated fields and nested messages.
   void Element(uint32_t field, absl::string_view value);
+  // The start of an element whose `size` bytes are written next.
+  void Open(uint32_t field, size_t size);
+  // What an element of that many bytes takes in all.
+  static size_t ElementSize(uint32_t field, size_t size);
   // One entry of a map<string, string>.
   void MapEntry(uint32_t field, absl::string_view key, absl::string_view value);
 
@@ -66,6 +70,9 @@ class WireReader {
   uint64_t value_ = 0;
   absl::string_view bytes_;
 };
+
+// Key and value of the entry of a map<string, string> that `bytes` are.
+std::pair<absl::string_view, absl::string_view> ReadMapEntry(absl::string_view bytes);
 
 }  // namespace gantry
 

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/wire.h"
+#include "services/rpc/raw.h"
 #include "services/rpc/status.h"
 
 namespace gantry::content {
@@ -46,10 +47,8 @@ ReadReactor::ReadReactor(grpc::CallbackServerContext* context, Executor& executo
 }
 
 absl::Status ReadReactor::Open(grpc::ByteBuffer bytes, const std::string& ns) {
-  api::ReadContentRequest request;
-  const grpc::Status parsed =
-      grpc::SerializationTraits<api::ReadContentRequest>::Deserialize(&bytes, &request);
-  if (!parsed.ok()) return Annotate(rpc::FromGrpc(parsed), "read request");
+  GANTRY_ASSIGN_OR_RETURN(const auto request,
+                          rpc::Parse<api::ReadContentRequest>(std::move(bytes)));
   GANTRY_ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(request.digest()));
   if (request.offset() < 0) {
     return absl::InvalidArgumentError(

@@ -6,7 +6,7 @@
 #include "absl/time/clock.h"
 #include "base/digest.h"
 #include "base/errors.h"
-#include "services/metadata/codec.h"
+#include "services/images/image_record.h"
 #include "services/metadata/filter.h"
 #include "services/metadata/label_mask.h"
 #include "services/metadata/namespaces.h"
@@ -15,64 +15,6 @@ namespace gantry::images {
 namespace {
 
 constexpr auto& kBucket = gc::kImageBucket;
-
-// Numbers are for ever: a record written today is read by every later release.
-enum Field : uint32_t {
-  kLabel = 1,
-  kMediaType = 2,
-  kDigest = 3,
-  kSize = 4,
-  kAnnotation = 5,
-  kCreated = 6,
-  kUpdated = 7,
-};
-
-std::string Encode(const Image& image) {
-  WireWriter writer;
-  metadata::PutLabels(writer, kLabel, image.labels);
-  writer.Bytes(kMediaType, image.target.media_type);
-  writer.Bytes(kDigest, image.target.digest);
-  writer.Int(kSize, image.target.size_bytes);
-  metadata::PutLabels(writer, kAnnotation, image.target.annotations);
-  metadata::PutTime(writer, kCreated, image.created_at);
-  metadata::PutTime(writer, kUpdated, image.updated_at);
-  return writer.Take();
-}
-
-absl::StatusOr<Image> Decode(absl::string_view name, absl::string_view bytes) {
-  Image image;
-  image.name = std::string(name);
-  WireReader reader(bytes);
-  while (reader.Next()) {
-    switch (reader.field()) {
-      case kLabel:
-        image.labels.insert(reader.map_entry());
-        break;
-      case kMediaType:
-        image.target.media_type = reader.str();
-        break;
-      case kDigest:
-        image.target.digest = reader.str();
-        break;
-      case kSize:
-        image.target.size_bytes = reader.integer();
-        break;
-      case kAnnotation:
-        image.target.annotations.insert(reader.map_entry());
-        break;
-      case kCreated:
-        image.created_at = metadata::GetTime(reader);
-        break;
-      case kUpdated:
-        image.updated_at = metadata::GetTime(reader);
-        break;
-      default:
-        break;
-    }
-  }
-  GANTRY_RETURN_IF_ERROR(Annotate(reader.status(), absl::StrCat("image ", name)));
-  return image;
-}
 
 absl::Status NotFound(const std::string& name) {
   return absl::NotFoundError(absl::StrCat("image \"", name, "\": not found"));
@@ -107,20 +49,6 @@ absl::Status Validate(const Image& image) {
   return absl::OkStatus();
 }
 
-metadata::Adaptor AdaptorOf(const Image& image) {
-  return [&image](std::span<const std::string> path) -> std::optional<std::string> {
-    if (path[0] == "name") return image.name;
-    if (path[0] == "target" && path.size() == 2) {
-      if (path[1] == "digest") return image.target.digest;
-      if (path[1] == "mediatype") return image.target.media_type;
-    }
-    if (path[0] == "labels") return metadata::LabelField(image.labels, path.subspan(1));
-    if (path[0] == "annotations")
-      return metadata::LabelField(image.target.annotations, path.subspan(1));
-    return std::nullopt;
-  };
-}
-
 absl::Status ApplyPath(const std::string& path, const Image& wanted, Image* updated) {
   if (metadata::ApplyLabelPath(path, wanted.labels, &updated->labels)) return absl::OkStatus();
   absl::string_view annotation = path;
@@ -150,19 +78,19 @@ absl::StatusOr<Image> Images::Get(const std::string& ns, const std::string& name
   return *std::move(found);
 }
 
-absl::StatusOr<std::vector<Image>> Images::List(const std::string& ns,
-                                                const std::vector<std::string>& filters) const {
+absl::Status Images::List(const std::string& ns, const std::vector<std::string>& filters,
+                          const std::function<void(const ImageView&)>& visit) const {
   GANTRY_ASSIGN_OR_RETURN(const metadata::FilterSet set, metadata::FilterSet::Parse(filters));
-  std::vector<Image> list;
-  GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) {
+  return store_.View([&](const metadata::Reader& reader) {
+    ImageView image;
+    const metadata::Adaptor adaptor = AdaptorOf(image);
     return reader.ForEach(kBucket, ns,
                           [&](absl::string_view name, absl::string_view bytes) -> absl::Status {
-                            GANTRY_ASSIGN_OR_RETURN(Image image, Decode(name, bytes));
-                            if (set.Match(AdaptorOf(image))) list.push_back(std::move(image));
+                            GANTRY_RETURN_IF_ERROR(image.Read(name, bytes));
+                            if (set.Match(adaptor)) visit(image);
                             return absl::OkStatus();
                           });
-  }));
-  return list;
+  });
 }
 
 absl::StatusOr<Image> Images::Create(const std::string& ns, const Image& wanted,

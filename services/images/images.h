@@ -1,6 +1,7 @@
 #ifndef GANTRY_SERVICES_IMAGES_IMAGES_H_
 #define GANTRY_SERVICES_IMAGES_IMAGES_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,6 +34,24 @@ struct Image {
   absl::Time updated_at;
 };
 
+// An image as its record holds it, for lists of thousands: nothing is copied, all views are into
+// the store and good only while they are shown. Entries and times are nested messages in
+// base/wire.h's format: key 1 and value 2, seconds 1 and nanoseconds 2, as map<string, string> and
+// google.protobuf.Timestamp have them.
+struct ImageView {
+  absl::string_view name;
+  std::vector<absl::string_view> labels;  // entries
+  absl::string_view media_type;
+  absl::string_view digest;
+  int64_t size_bytes = 0;
+  std::vector<absl::string_view> annotations;  // entries
+  absl::string_view created_at;
+  absl::string_view updated_at;
+
+  // Becomes what `bytes` are the record of. Errors: DataLoss.
+  absl::Status Read(absl::string_view record_name, absl::string_view bytes);
+};
+
 // Images by namespace and name. Thread-safe; durable when a call returns. To a collection an image
 // is a root until its containerd.io/gc.expire is past.
 class Images : public gc::Collectible {
@@ -40,9 +59,10 @@ class Images : public gc::Collectible {
   explicit Images(metadata::Store& store) : store_(store) {}
 
   absl::StatusOr<Image> Get(const std::string& ns, const std::string& name) const;
-  // Fields for filters: name, target.digest, target.mediatype, labels, annotations.
-  absl::StatusOr<std::vector<Image>> List(const std::string& ns,
-                                          const std::vector<std::string>& filters) const;
+  // Shows each image that matches, ordered by name, until it returns. Fields for filters: name,
+  // target.digest, target.mediatype, labels, annotations. `visit` must not block.
+  absl::Status List(const std::string& ns, const std::vector<std::string>& filters,
+                    const std::function<void(const ImageView&)>& visit) const;
   // `epoch` stands in for now as the image's times (SOURCE_DATE_EPOCH), if given.
   // Errors: InvalidArgument naming the field; AlreadyExists.
   absl::StatusOr<Image> Create(const std::string& ns, const Image& wanted,

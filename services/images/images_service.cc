@@ -2,7 +2,9 @@
 
 #include "base/errors.h"
 #include "proto/containerd/services/images/v1/image_events.pb.h"
+#include "services/images/image_list_convert.h"
 #include "services/rpc/convert.h"
+#include "services/rpc/raw.h"
 #include "services/rpc/unary.h"
 
 namespace gantry::images {
@@ -52,12 +54,15 @@ grpc::ServerUnaryReactor* ImagesService::Get(grpc::CallbackServerContext* contex
 }
 
 grpc::ServerUnaryReactor* ImagesService::List(grpc::CallbackServerContext* context,
-                                              const api::ListImagesRequest* request,
-                                              api::ListImagesResponse* response) {
+                                              const grpc::ByteBuffer* bytes,
+                                              grpc::ByteBuffer* response) {
   return rpc::Unary(context, executor_, [=, this](const rpc::RequestContext& rpc) -> absl::Status {
-    const std::vector<std::string> filters(request->filters().begin(), request->filters().end());
-    GANTRY_ASSIGN_OR_RETURN(const std::vector<Image> list, images_.List(rpc.ns, filters));
-    for (const Image& image : list) ToProto(image, response->add_images());
+    GANTRY_ASSIGN_OR_RETURN(const auto request, rpc::Parse<api::ListImagesRequest>(*bytes));
+    const std::vector<std::string> filters(request.filters().begin(), request.filters().end());
+    ImageList list;
+    GANTRY_RETURN_IF_ERROR(
+        images_.List(rpc.ns, filters, [&list](const ImageView& image) { list.Add(image); }));
+    *response = list.Take();
     return absl::OkStatus();
   });
 }

@@ -8,8 +8,10 @@
 
 namespace gantry::images {
 
-// containerd.services.images.v1.Images.
-class ImagesService final : public containerd::services::images::v1::Images::CallbackService {
+// containerd.services.images.v1.Images. List makes its answer itself, see ImageList.
+class ImagesService final
+    : public containerd::services::images::v1::Images::WithRawCallbackMethod_List<
+          containerd::services::images::v1::Images::CallbackService> {
  public:
   // All outlive this.
   ImagesService(Images& images, Executor& executor, rpc::EventPublisher& events,
@@ -20,10 +22,9 @@ class ImagesService final : public containerd::services::images::v1::Images::Cal
       grpc::CallbackServerContext* context,
       const containerd::services::images::v1::GetImageRequest* request,
       containerd::services::images::v1::GetImageResponse* response) override;
-  grpc::ServerUnaryReactor* List(
-      grpc::CallbackServerContext* context,
-      const containerd::services::images::v1::ListImagesRequest* request,
-      containerd::services::images::v1::ListImagesResponse* response) override;
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Create(
       grpc::CallbackServerContext* context,
       const containerd::services::images::v1::CreateImageRequest* request,

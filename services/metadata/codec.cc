@@ -12,9 +12,11 @@ void PutTime(WireWriter& writer, uint32_t field, absl::Time time) {
   writer.Element(field, nested.bytes());
 }
 
-absl::Time GetTime(const WireReader& reader) {
+absl::Time GetTime(const WireReader& reader) { return GetTime(reader.bytes()); }
+
+absl::Time GetTime(absl::string_view bytes) {
   WallTime wall;
-  WireReader nested(reader.bytes());
+  WireReader nested(bytes);
   while (nested.Next()) {
     if (nested.field() == 1) wall.seconds = nested.integer();
     if (nested.field() == 2) wall.nanos = static_cast<int32_t>(nested.integer());

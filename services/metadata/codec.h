@@ -13,6 +13,7 @@ namespace gantry::metadata {
 // Times keep seconds and nanoseconds apart, so that year 1 (Go's "no time") survives.
 void PutTime(WireWriter& writer, uint32_t field, absl::Time time);
 absl::Time GetTime(const WireReader& reader);
+absl::Time GetTime(absl::string_view bytes);
 
 void PutLabels(WireWriter& writer, uint32_t field, const Labels& labels);
 

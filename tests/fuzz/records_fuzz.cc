@@ -1,5 +1,6 @@
 #include "services/content/blob_record.h"
 #include "services/content/ingest_record.h"
+#include "services/images/image_record.h"
 #include "services/metadata/namespaces.h"
 #include "services/snapshots/snapshot_record.h"
 #include "tests/fuzz/fuzz_input.h"
@@ -34,6 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       [](const std::string& text) { return content::DecodeIngest("ref", text); });
   RequireStable<snapshots::Record>(snapshots::Decode("name", bytes), [](const std::string& text) {
     return snapshots::Decode("name", text);
+  });
+  RequireStable<images::Image>(images::Decode("name", bytes), [](const std::string& text) {
+    return images::Decode("name", text);
   });
   const absl::StatusOr<Labels> ns = metadata::DecodeNamespace("ns", bytes);
   if (ns.ok()) {

@@ -31,6 +31,22 @@ TEST(WireTest, TheBytesAreThoseOfTheFormat) {
   EXPECT_EQ(writer.bytes(), std::string("\x08\x96\x01"));
 }
 
+TEST(WireTest, AnElementOpenedWithItsSizeIsTheOneWrittenWhole) {
+  for (const size_t size : {0u, 1u, 127u, 128u, 20000u}) {
+    const std::string value(size, 'x');
+    WireWriter nested;
+    nested.Element(2, value);
+    WireWriter whole;
+    whole.Element(70, nested.bytes());
+    WireWriter opened;
+    const size_t inner = WireWriter::ElementSize(2, size);
+    opened.Open(70, inner);
+    opened.Element(2, value);
+    EXPECT_EQ(opened.bytes(), whole.bytes());
+    EXPECT_EQ(WireWriter::ElementSize(70, inner), whole.bytes().size());
+  }
+}
+
 TEST(WireTest, EveryCutOfAMessageIsAnErrorOrAShorterMessage) {
   WireWriter writer;
   writer.Uint(1, 1u << 20);

@@ -55,6 +55,48 @@ TEST_F(ImagesServiceTest, EveryFieldGoesThereAndBackAndYearOneIsNotTaken) {
   EXPECT_EQ(stub_->Get(In("other").get(), get, &got).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(ImagesServiceTest, AListTellsOfEachImageWhatGetDoes) {
+  std::vector<api::Image> wanted;
+  for (int i = 0; i < 300; ++i) {
+    api::CreateImageRequest create;
+    *create.mutable_image() = Sample();
+    // The lengths of all that nests in something pass those of one and of two bytes.
+    create.mutable_image()->set_name(absl::StrCat("image-", 1000 + i));
+    create.mutable_image()->mutable_target()->set_size(int64_t{1} << (i % 62));
+    if (i % 3 == 0) create.mutable_image()->clear_labels();
+    if (i % 3 == 1) create.mutable_image()->mutable_target()->clear_annotations();
+    (*create.mutable_image()->mutable_labels())["empty"] = "";
+    (*create.mutable_image()->mutable_labels())["much"] = std::string(static_cast<size_t>(i), 'm');
+    (*create.mutable_image()->mutable_target()->mutable_annotations())["x"] =
+        std::string(static_cast<size_t>(i) * 60, 'x');
+    api::CreateImageResponse created;
+    ASSERT_TRUE(stub_->Create(In("ns").get(), create, &created).ok());
+    api::GetImageRequest get;
+    get.set_name(create.image().name());
+    api::GetImageResponse got;
+    ASSERT_TRUE(stub_->Get(In("ns").get(), get, &got).ok());
+    wanted.push_back(got.image());
+  }
+  api::ListImagesResponse listed;
+  ASSERT_TRUE(stub_->List(In("ns").get(), {}, &listed).ok());
+  ASSERT_EQ(listed.images_size(), 300);
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(listed.images(i).DebugString(), wanted[static_cast<size_t>(i)].DebugString());
+  }
+  ASSERT_TRUE(stub_->List(In("empty").get(), {}, &listed).ok());
+  EXPECT_EQ(listed.images_size(), 0);
+}
+
+TEST_F(ImagesServiceTest, AListThatCannotBeAskedForIsRefused) {
+  api::ListImagesRequest list;
+  list.add_filters("name==");
+  api::ListImagesResponse listed;
+  EXPECT_EQ(stub_->List(In("ns").get(), list, &listed).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(stub_->List(In("").get(), {}, &listed).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+}
+
 TEST_F(ImagesServiceTest, ALifeFromCreateToDeleteIsAnnounced) {
   api::CreateImageRequest create;
   *create.mutable_image() = Sample();

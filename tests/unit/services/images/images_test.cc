@@ -22,11 +22,9 @@ class ImagesTest : public testing::Test {
  protected:
   std::vector<std::string> Names(const std::vector<std::string>& filters) {
     std::vector<std::string> names;
-    const auto list = images_.List("ns", filters);
-    EXPECT_TRUE(list.ok()) << list.status();
-    if (list.ok()) {
-      for (const Image& image : *list) names.push_back(image.name);
-    }
+    const absl::Status listed = images_.List(
+        "ns", filters, [&names](const ImageView& image) { names.emplace_back(image.name); });
+    EXPECT_TRUE(listed.ok()) << listed;
     return names;
   }
   void ExpectRefused(const Image& image, const std::string& words) {
