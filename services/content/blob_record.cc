@@ -7,7 +7,27 @@ namespace gantry::content {
 namespace {
 
 // Numbers are for ever: a record written today is read by every later release.
-enum Field : uint32_t { kSize = 1, kCreated = 2, kUpdated = 3, kLabel = 4 };
+enum Field : uint32_t { kSize = 1, kCreated = 2, kUpdated = 3, kLabel = 4, kStamp = 5 };
+enum StampField : uint32_t { kInode = 1, kModified = 2, kChanged = 3 };
+
+void PutStamp(WireWriter& writer, const FileStamp& stamp) {
+  WireWriter nested;
+  nested.Uint(kInode, stamp.inode);
+  nested.Int(kModified, stamp.modified_ns);
+  nested.Int(kChanged, stamp.changed_ns);
+  writer.Bytes(kStamp, nested.bytes());
+}
+
+FileStamp GetStamp(absl::string_view bytes) {
+  FileStamp stamp;
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() == kInode) stamp.inode = reader.uint();
+    if (reader.field() == kModified) stamp.modified_ns = reader.integer();
+    if (reader.field() == kChanged) stamp.changed_ns = reader.integer();
+  }
+  return stamp;
+}
 
 }  // namespace
 
@@ -17,6 +37,7 @@ std::string Encode(const BlobInfo& info) {
   metadata::PutTime(writer, kCreated, info.created_at);
   metadata::PutTime(writer, kUpdated, info.updated_at);
   metadata::PutLabels(writer, kLabel, info.labels);
+  PutStamp(writer, info.stamp);
   return writer.Take();
 }
 
@@ -37,6 +58,9 @@ absl::StatusOr<BlobInfo> DecodeBlob(absl::string_view digest, absl::string_view 
         break;
       case kLabel:
         info.labels.insert(reader.map_entry());
+        break;
+      case kStamp:
+        info.stamp = GetStamp(reader.bytes());
         break;
       default:
         break;

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/identifiers.h"
 #include "base/unique_fd.h"
+#include "services/content/blob_file.h"
 
 namespace gantry::content {
 
@@ -21,6 +22,7 @@ struct BlobInfo {
   absl::Time created_at;
   absl::Time updated_at;
   Labels labels;
+  FileStamp stamp;  // of the file whose bytes were found to be what the digest says
 };
 
 // An upload under way.
@@ -69,7 +71,7 @@ class ContentProvider {
  public:
   virtual ~ContentProvider() = default;
   // Errors: NotFound if `digest` is not in `ns`, whatever other namespaces hold; DataLoss if the
-  // file is gone or not as long as the record says.
+  // file is gone, not as long as the record says, or was changed and is not what the digest says.
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const std::string& ns,
                                                            const Digest& digest) = 0;
   // Starts a blob as the upload `ref`; what was there under it is dropped. Errors: Unavailable

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "services/content/blob_file.h"
 #include "services/content/blob_record.h"
 #include "services/content/ingest_record.h"
 
@@ -16,8 +17,6 @@ namespace gantry::content {
 namespace {
 
 using check::Finding;
-
-constexpr size_t kReadBytes = 1 << 20;
 
 // The records of one blob: its size by namespace.
 using Records = std::map<std::string, int64_t>;
@@ -77,7 +76,7 @@ class ContentCheck {
                          .detail = "the record cannot be read",
                          .lost = true};
       if (options_.repair) {
-        GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) {
+        GANTRY_RETURN_IF_ERROR(store_.Update([&, &ns = ns, &name = name](metadata::Writer& writer) {
           return writer.Delete(kBlobBucket, ns, name).status();
         }));
         finding.mended = "the record was removed";
@@ -107,23 +106,11 @@ class ContentCheck {
     }
     checked_.bytes += st.st_size;
     if (!options_.digests) return absl::OkStatus();
-    GANTRY_ASSIGN_OR_RETURN(const Digest actual, DigestOf(file->get(), digest));
+    GANTRY_ASSIGN_OR_RETURN(const Digest actual, DigestOfFile(file->get(), digest));
     if (actual == digest) return absl::OkStatus();
     finding.kind = "content.damaged";
     finding.detail = absl::StrCat("the file's digest is ", actual.text());
     return Settle(digest, records, std::move(finding));
-  }
-
-  absl::StatusOr<Digest> DigestOf(int fd, const Digest& expected) {
-    GANTRY_ASSIGN_OR_RETURN(Digester digester, Digester::Create(expected.algorithm()));
-    buffer_.resize(kReadBytes);
-    for (;;) {
-      const ssize_t got = ::read(fd, buffer_.data(), buffer_.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return ErrnoError(errno, absl::StrCat("read content ", expected.text()));
-      if (got == 0) return digester.Finish();
-      digester.Update(absl::string_view(buffer_.data(), static_cast<size_t>(got)));
-    }
   }
 
   // Takes a bad blob out of the store, if that is wanted, and tells of it.
@@ -225,7 +212,6 @@ class ContentCheck {
   const check::Report& report_;
   CheckedContent checked_;
   std::map<Digest, Records> blobs_;
-  std::string buffer_;
 };
 
 }  // namespace

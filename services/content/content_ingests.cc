@@ -183,11 +183,13 @@ absl::StatusOr<std::unique_ptr<ContentWriter>> ContentStore::OpenWriter(
   }));
   // A blob whose file is damaged counts as missing here: sending it again is what repairs it. So
   // does one that a collection has removed since.
-  if (own.has_value() && IsWhole(*own)) GANTRY_RETURN_IF_ERROR(writer->DropAsKnown(digest));
+  if (own.has_value() && OpenWhole(*own).ok()) {
+    GANTRY_RETURN_IF_ERROR(writer->DropAsKnown(digest));
+  }
   if (others.has_value() && (total_bytes == 0 || total_bytes == others->size_bytes)) {
     BlobPins::Pin pin = pins_.Take(digest);
-    if (IsWhole(*others)) {
-      writer->Share(others->size_bytes, std::move(pin));
+    if (const absl::StatusOr<Whole> whole = OpenWhole(*others); whole.ok()) {
+      writer->Share(others->size_bytes, whole->stamp, std::move(pin));
       return writer;
     }
   }

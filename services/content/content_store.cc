@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "services/content/blob_record.h"
 #include "services/metadata/filter.h"
 #include "services/metadata/label_mask.h"
@@ -47,24 +48,55 @@ std::string ContentStore::IngestPath(const std::string& key) const {
 absl::StatusOr<std::unique_ptr<BlobReader>> ContentStore::Open(const std::string& ns,
                                                                const Digest& digest) {
   GANTRY_ASSIGN_OR_RETURN(const BlobInfo info, Info(ns, digest));
-  absl::StatusOr<UniqueFd> fd = OpenFile(BlobPath(digest), O_RDONLY | O_NOFOLLOW);
-  if (!fd.ok()) {
-    if (absl::IsNotFound(fd.status())) {
-      // It may have been collected since the record was read.
-      GANTRY_RETURN_IF_ERROR(Info(ns, digest).status());
-      return absl::DataLossError(
-          absl::StrCat("content ", digest.text(), " has a record, but its file is gone"));
-    }
-    return fd.status();
+  absl::StatusOr<Whole> whole = OpenWhole(info);
+  if (whole.ok()) {
+    return std::make_unique<BlobReader>(std::move(whole->fd),
+                                        static_cast<uint64_t>(info.size_bytes));
   }
+  if (!absl::IsNotFound(whole.status())) return whole.status();
+  // It may have been collected since the record was read.
+  GANTRY_RETURN_IF_ERROR(Info(ns, digest).status());
+  return absl::DataLossError(
+      absl::StrCat("content ", digest.text(), " has a record, but its file is gone"));
+}
+
+absl::StatusOr<ContentStore::Whole> ContentStore::OpenWhole(const BlobInfo& info) {
+  const std::string& digest = info.digest.text();
+  GANTRY_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(BlobPath(info.digest), O_RDONLY | O_NOFOLLOW));
   struct stat st {};
-  if (::fstat(fd->get(), &st) != 0)
-    return ErrnoError(errno, absl::StrCat("stat content ", digest.text()));
+  if (::fstat(fd.get(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat content ", digest));
   if (st.st_size != info.size_bytes) {
-    return absl::DataLossError(absl::StrCat("content ", digest.text(), " has ", st.st_size,
+    return absl::DataLossError(absl::StrCat("content ", digest, " has ", st.st_size,
                                             " bytes on disk, ", info.size_bytes, " in its record"));
   }
-  return std::make_unique<BlobReader>(*std::move(fd), static_cast<uint64_t>(st.st_size));
+  const FileStamp stamp = FileStamp::Of(st);
+  if (stamp == info.stamp) return Whole{std::move(fd), stamp};
+  GANTRY_ASSIGN_OR_RETURN(const Digest actual, DigestOfFile(fd.get(), info.digest));
+  if (actual != info.digest) {
+    return absl::DataLossError(absl::StrCat("content ", digest, " is damaged on disk: its bytes ",
+                                            "have the digest ", actual.text()));
+  }
+  // If that fails, the next one who reads it has to find out again.
+  if (absl::Status stamped = Stamp(info.digest, stamp); !stamped.ok()) {
+    LogWarn(stamped.message(), {{"digest", digest}});
+  }
+  return Whole{std::move(fd), stamp};
+}
+
+absl::Status ContentStore::Stamp(const Digest& digest, const FileStamp& stamp) {
+  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+    // All that have it share the file.
+    const absl::StatusOr<std::vector<std::string>> holders = Holders(writer, "", digest);
+    if (absl::IsNotFound(holders.status())) return absl::OkStatus();
+    GANTRY_RETURN_IF_ERROR(holders.status());
+    for (const std::string& holder : *holders) {
+      GANTRY_ASSIGN_OR_RETURN(std::optional<BlobInfo> info, FindBlob(writer, holder, digest));
+      if (!info.has_value() || info->stamp == stamp) continue;
+      info->stamp = stamp;
+      GANTRY_RETURN_IF_ERROR(writer.Put(kBlobBucket, holder, digest.text(), Encode(*info)));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<BlobInfo> ContentStore::Info(const std::string& ns, const Digest& digest) const {
@@ -197,11 +229,6 @@ absl::StatusOr<std::optional<BlobInfo>> ContentStore::FindShared(const metadata:
     if (found.has_value()) return found;
   }
   return std::nullopt;
-}
-
-bool ContentStore::IsWhole(const BlobInfo& info) const {
-  struct stat st {};
-  return ::stat(BlobPath(info.digest).c_str(), &st) == 0 && st.st_size == info.size_bytes;
 }
 
 }  // namespace gantry::content

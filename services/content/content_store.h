@@ -103,8 +103,15 @@ class ContentStore : public ContentProvider {
                                                      const Digest& digest) const;
   // Whether any namespace has a record of `digest`.
   absl::StatusOr<bool> IsRecorded(const metadata::Reader& reader, const Digest& digest) const;
-  // Whether the file of a blob is there and as long as its record says.
-  bool IsWhole(const BlobInfo& info) const;
+  struct Whole {
+    UniqueFd fd;
+    FileStamp stamp;
+  };
+  // The file of a blob, which is what `info` says: it is read through if it was changed since that
+  // was last found out, and if the bytes are right the records are told. Errors: NotFound if there
+  // is no file; DataLoss.
+  absl::StatusOr<Whole> OpenWhole(const BlobInfo& info);
+  absl::Status Stamp(const Digest& digest, const FileStamp& stamp);
   bool TryLock(const std::string& key);
   void Unlock(const std::string& key);
   // An upload has no record in the store before its first writer closes: most are committed by

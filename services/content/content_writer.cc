@@ -143,8 +143,9 @@ absl::Status ContentWriter::Rehash(absl::string_view algorithm) {
   return absl::OkStatus();
 }
 
-void ContentWriter::Share(int64_t size_bytes, BlobPins::Pin pin) {
+void ContentWriter::Share(int64_t size_bytes, const FileStamp& stamp, BlobPins::Pin pin) {
   shared_ = true;
+  stamp_ = stamp;
   pin_ = std::move(pin);
   status_.offset_bytes = status_.total_bytes = size_bytes;
 }
@@ -217,7 +218,8 @@ absl::Status ContentWriter::DropIfKnown(const std::string& expected) {
     GANTRY_ASSIGN_OR_RETURN(found, FindBlob(reader, scope_.ns, digest));
     return absl::OkStatus();
   }));
-  return found.has_value() && store_.IsWhole(*found) ? DropAsKnown(digest) : absl::OkStatus();
+  return found.has_value() && store_.OpenWhole(*found).ok() ? DropAsKnown(digest)
+                                                            : absl::OkStatus();
 }
 
 absl::StatusOr<Digest> ContentWriter::Commit(int64_t size_bytes, const std::string& expected,
@@ -282,6 +284,9 @@ absl::Status ContentWriter::MakeBlob(const Digest& digest) {
     return ErrnoError(errno, absl::StrCat("rename ", data, " to ", blob));
   }
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.renamed"));
+  struct stat st {};
+  if (::fstat(data_.get(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat ", blob));
+  stamp_ = FileStamp::Of(st);
   GANTRY_RETURN_IF_ERROR(SyncDirectory(blob.substr(0, blob.rfind('/'))));
   return FaultPoint("content.commit.durable");
 }
@@ -292,6 +297,7 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
   info.size_bytes = status_.offset_bytes;
   info.created_at = info.updated_at = absl::Now();
   info.labels = labels;
+  info.stamp = stamp_;
   bool known = false;
   GANTRY_RETURN_IF_ERROR(store_.store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool uploaded, DropIngestRecord(writer, scope_.ns, status_.ref));
@@ -301,7 +307,7 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
         metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text()));
     GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> own, FindBlob(writer, scope_.ns, digest));
     known = own.has_value();
-    if (known) return absl::OkStatus();
+    if (known) return absl::OkStatus();  // whose stamp is set when the new file is read
     return writer.Put(kBlobBucket, scope_.ns, digest.text(), Encode(info));
   }));
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.recorded"));

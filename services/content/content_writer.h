@@ -45,7 +45,7 @@ class ContentWriter {
   absl::Status Begin(const std::optional<IngestStatus>& found, bool restart);
   // Stands for a blob of `size_bytes` that another namespace has: nothing need be written. The pin
   // keeps its file.
-  void Share(int64_t size_bytes, BlobPins::Pin pin);
+  void Share(int64_t size_bytes, const FileStamp& stamp, BlobPins::Pin pin);
   // Makes an upload of its own out of a shared blob, with its first `keep_bytes` in it.
   absl::Status Unshare(int64_t keep_bytes);
   absl::Status OpenData(bool truncate);
@@ -72,6 +72,7 @@ class ContentWriter {
   BlobPins::Pin pin_;  // on what is about to be recorded
   bool locked_ = true;
   UniqueFd data_;
+  FileStamp stamp_;  // of the blob's file, once it is made
   std::string algorithm_ = "sha256";
   std::optional<Digester> digester_;
 };

@@ -1,8 +1,10 @@
 #include "services/content/content_store.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "services/content/blob_record.h"
 #include "services/metadata/namespaces.h"
 #include "tests/unit/services/content/fixture.h"
 
@@ -57,6 +59,79 @@ TEST_F(ContentStoreTest, SendingADamagedBlobAgainRepairsIt) {
   ASSERT_TRUE(writer->Write("some data").ok());
   EXPECT_EQ(writer->Commit(9, digest.text(), {}).status().code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(Read(digest), "some data");
+}
+
+// Changes one byte of a file and nothing of its length.
+void Flip(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(fd.valid());
+  char byte;
+  ASSERT_EQ(::pread(fd.get(), &byte, 1, 2), 1);
+  byte = static_cast<char>(byte ^ 0x10);
+  ASSERT_EQ(::pwrite(fd.get(), &byte, 1, 2), 1);
+}
+
+TEST_F(ContentStoreTest, ABlobWithAFlippedBitIsNeverServed) {
+  const Digest digest = Ingest("some data");
+  Ingest("some data", {"two", ""});
+  EXPECT_EQ(Read(digest), "some data");
+  Flip(BlobPath(digest));
+  for (int lives = 0; lives < 2; ++lives) {
+    for (const char* ns : {"ns", "two"}) {
+      const absl::Status status = content_->Open(ns, digest).status();
+      EXPECT_EQ(status.code(), StatusCode::kDataLoss);
+      EXPECT_NE(status.message().find(digest.text()), absl::string_view::npos) << status;
+    }
+    Reopen();
+  }
+}
+
+TEST_F(ContentStoreTest, SendingABlobWithAFlippedBitAgainRepairsItForAll) {
+  const Digest digest = Ingest("some data");
+  Ingest("some data", {"two", ""});
+  Flip(BlobPath(digest));
+  auto writer = Writer("r", 9, digest.text());
+  EXPECT_EQ(writer->status().offset_bytes, 0) << "the bytes must come";
+  ASSERT_TRUE(writer->Write("some data").ok());
+  EXPECT_EQ(writer->Commit(9, digest.text(), {}).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Read(digest), "some data");
+  EXPECT_EQ(Read(digest, "two"), "some data");
+}
+
+TEST_F(ContentStoreTest, ABlobWithAFlippedBitIsNotSharedWithAnotherNamespace) {
+  const Digest digest = Ingest("some data");
+  Flip(BlobPath(digest));
+  EXPECT_EQ(Writer("r", 9, digest.text(), {"two", ""})->status().offset_bytes, 0);
+}
+
+TEST_F(ContentStoreTest, AFileThatWasTouchedIsReadThroughOnceAndThenKnownAgain) {
+  const Digest digest = Ingest("some data");
+  const FileStamp before = content_->Info("ns", digest)->stamp;
+  ASSERT_EQ(::chmod(BlobPath(digest).c_str(), 0400), 0);
+  struct stat st {};
+  ASSERT_EQ(::stat(BlobPath(digest).c_str(), &st), 0);
+  ASSERT_NE(FileStamp::Of(st), before);
+  EXPECT_EQ(Read(digest), "some data");
+  Reopen();
+  EXPECT_EQ(content_->Info("ns", digest)->stamp, FileStamp::Of(st));
+}
+
+TEST_F(ContentStoreTest, ABlobOfAReleaseThatKeptNoStampIsFoundToBeWhatItsDigestSays) {
+  const Digest digest = Ingest("some data");
+  const auto forget = [&] {
+    BlobInfo info = *content_->Info("ns", digest);
+    info.stamp = {};
+    const absl::Status status = store_->Update([&](metadata::Writer& records) {
+      return records.Put(kBlobBucket, "ns", digest.text(), Encode(info));
+    });
+    ASSERT_TRUE(status.ok()) << status;
+  };
+  forget();
+  EXPECT_EQ(Read(digest), "some data");
+  EXPECT_NE(content_->Info("ns", digest)->stamp, FileStamp());
+  forget();
+  Flip(BlobPath(digest));
+  EXPECT_EQ(content_->Open("ns", digest).status().code(), StatusCode::kDataLoss);
 }
 
 TEST_F(ContentStoreTest, LabelsAreUpdatedByMaskAndNothingElseIs) {
