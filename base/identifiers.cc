@@ -44,6 +44,7 @@ absl::Status ValidateIdentifier(absl::string_view field, absl::string_view value
 }
 
 absl::Status ValidateLabel(absl::string_view key, absl::string_view value) {
+  if (key.empty()) return absl::InvalidArgumentError("a label's key is empty: invalid argument");
   if (key.size() + value.size() > kMaxLabel) {
     return absl::InvalidArgumentError(
         absl::StrCat("label key and value length (", key.size() + value.size(),

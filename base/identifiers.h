@@ -17,7 +17,8 @@ using Labels = std::map<std::string, std::string>;
 // Errors: InvalidArgument that names `field` and the value.
 absl::Status ValidateIdentifier(absl::string_view field, absl::string_view value);
 
-// Key and value of a label are together at most 4096 bytes. Errors: InvalidArgument naming the key.
+// A label has a key, which is together with its value at most 4096 bytes. Errors: InvalidArgument
+// naming the key.
 absl::Status ValidateLabel(absl::string_view key, absl::string_view value);
 absl::Status ValidateLabels(const Labels& labels);
 

@@ -212,7 +212,7 @@ bool Names(const std::vector<std::string>& paths, absl::string_view path) {
 }  // namespace
 
 absl::StatusOr<Container> Containers::Get(const std::string& ns, const std::string& id) const {
-  GANTRY_RETURN_IF_ERROR(RequireId(id));
+  if (id.empty()) return NotFound(ns, id);
   std::optional<Container> found;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(found, Find(reader, ns, id));
@@ -279,7 +279,7 @@ absl::StatusOr<Container> Containers::Update(const std::string& ns, const Contai
 }
 
 absl::Status Containers::Delete(const std::string& ns, const std::string& id) {
-  GANTRY_RETURN_IF_ERROR(RequireId(id));
+  if (id.empty()) return NotFound(ns, id);
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const bool existed, writer.Delete(kBucket, ns, id));
     writer.NoteDeletion();

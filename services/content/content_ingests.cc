@@ -34,12 +34,8 @@ void FillFromFile(const std::string& path, IngestStatus* status) {
 }
 
 // Whether what was uploaded for `found` can be part of what the client sends now.
-bool Continues(const IngestStatus& found, int64_t total_bytes, const std::string& expected) {
-  const bool other_total =
-      total_bytes > 0 && found.total_bytes > 0 && total_bytes != found.total_bytes;
-  const bool other_digest =
-      !expected.empty() && !found.expected.empty() && expected != found.expected;
-  return !other_total && !other_digest;
+bool Continues(const IngestStatus& found, int64_t total_bytes) {
+  return total_bytes == 0 || found.total_bytes == 0 || total_bytes == found.total_bytes;
 }
 
 }  // namespace
@@ -193,7 +189,7 @@ absl::StatusOr<std::unique_ptr<ContentWriter>> ContentStore::OpenWriter(
       return writer;
     }
   }
-  const bool restart = found.has_value() && !Continues(*found, total_bytes, expected);
+  const bool restart = found.has_value() && !Continues(*found, total_bytes);
   GANTRY_RETURN_IF_ERROR(writer->Begin(found, restart));
   return writer;
 }

@@ -55,8 +55,8 @@ class ContentStore : public ContentProvider {
   // where no namespace is left that has them. Errors: NotFound.
   absl::Status Delete(const Scope& scope, const Digest& digest);
 
-  // Opens the upload `ref`, new or where it was left; one that was begun for another total or
-  // another digest starts over. Where another namespace has `expected` already, the writer is at
+  // Opens the upload `ref`, new or where it was left; one that was begun for another total
+  // starts over. Where another namespace has `expected` already, the writer is at
   // its end at once and need only be committed. Errors: InvalidArgument; AlreadyExists if
   // `expected` is in the namespace (the upload is dropped then, and the lease holds the content);
   // Unavailable while another writer has it; NotFound if there is no such lease.

@@ -55,7 +55,9 @@ absl::Status ContentWriter::Begin(const std::optional<IngestStatus>& found, bool
     status_.leases = found->leases;
     if (!restart) {
       status_.started_at = found->started_at;
-      if (status_.total_bytes == 0) status_.total_bytes = found->total_bytes;
+      // The total is that of the first writer, as in containerd: what a later one says is checked
+      // at its commit. Kept, it would have the next writer throw away what is there.
+      status_.total_bytes = found->total_bytes;
       if (status_.expected.empty()) status_.expected = found->expected;
     }
   }

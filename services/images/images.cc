@@ -69,7 +69,7 @@ absl::Status ApplyPath(const std::string& path, const Image& wanted, Image* upda
 }  // namespace
 
 absl::StatusOr<Image> Images::Get(const std::string& ns, const std::string& name) const {
-  GANTRY_RETURN_IF_ERROR(ValidateName(name));
+  if (name.empty()) return NotFound(name);
   std::optional<Image> found;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(found, Find(reader, ns, name));
@@ -131,7 +131,7 @@ absl::StatusOr<Image> Images::Update(const std::string& ns, const Image& wanted,
 
 absl::Status Images::Delete(const std::string& ns, const std::string& name,
                             const std::optional<Descriptor>& target) {
-  GANTRY_RETURN_IF_ERROR(ValidateName(name));
+  if (name.empty()) return NotFound(name);
   return store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Image> found, Find(writer, ns, name));
     if (!found.has_value()) return NotFound(name);

@@ -1,7 +1,7 @@
 #include "services/leases/leases.h"
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/digest.h"
 #include "base/errors.h"
@@ -42,23 +42,30 @@ absl::StatusOr<Lease> Decode(absl::string_view id, absl::string_view bytes) {
 
 absl::Status CheckExists(const metadata::Reader& reader, const std::string& ns,
                          const std::string& id) {
-  if (id.empty()) return absl::InvalidArgumentError("lease id must be set: invalid argument");
-  GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found, reader.Get(kBucket, ns, id));
-  if (found.has_value()) return absl::OkStatus();
+  if (!id.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found, reader.Get(kBucket, ns, id));
+    if (found.has_value()) return absl::OkStatus();
+  }
   return absl::NotFoundError(absl::StrCat("lease \"", absl::CHexEscape(id), "\": not found"));
 }
 
 absl::Status ValidateResource(const metadata::LeaseResource& resource) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(resource.type, '/');
+  const bool snapshot = parts[0] == "snapshots";
+  if (!snapshot && parts[0] != "content" && parts[0] != "ingests" && parts[0] != "images") {
+    return absl::UnimplementedError(absl::StrCat("resource type \"",
+                                                 absl::CHexEscape(resource.type),
+                                                 "\" not supported yet: not implemented"));
+  }
+  if (parts.size() != (snapshot ? 2 : 1) || parts.back().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("invalid ", snapshot ? "snapshot " : "", "resource type \"",
+                     absl::CHexEscape(resource.type), "\": invalid argument"));
+  }
   if (resource.id.empty())
     return absl::InvalidArgumentError("resource.id must be set: invalid argument");
-  if (resource.type == "content") {
-    return Annotate(Digest::Parse(resource.id).status(), "resource.id");
-  }
-  if (resource.type == "ingests" || resource.type == "images") return absl::OkStatus();
-  if (absl::StartsWith(resource.type, "snapshots/") && resource.type.size() > 10)
-    return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("resource type \"", absl::CHexEscape(resource.type),
-                                               "\" not supported yet: not implemented"));
+  if (resource.type != "content") return absl::OkStatus();
+  return Annotate(Digest::Parse(resource.id).status(), "resource.id");
 }
 
 }  // namespace

@@ -19,10 +19,11 @@ struct Kind {
   const char* words;
 };
 // What keeps a namespace from being deleted, in the words of containerd's message.
-constexpr std::array<Kind, 4> kHeld = {
+constexpr std::array<Kind, 5> kHeld = {
     {{"images", "images"},
      {"blobs", "blobs"},
      {"containers", "containers"},
+     {"snapshots/native", "snapshots on \"native\" snapshotter"},
      {"snapshots/overlayfs", "snapshots on \"overlayfs\" snapshotter"}}};
 
 absl::StatusOr<Namespace> Decode(absl::string_view name, absl::string_view bytes) {
@@ -110,12 +111,7 @@ absl::StatusOr<Namespace> Namespaces::Update(const Namespace& wanted,
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<Namespace> found, Find(writer, wanted.name));
     updated = found.value_or(Namespace{wanted.name, {}});
-    if (paths.empty()) {
-      // Without a mask labels are added to those that are there; an empty value removes one.
-      for (const auto& [key, value] : wanted.labels) {
-        metadata::ApplyLabelPath(absl::StrCat("labels.", key), wanted.labels, &updated.labels);
-      }
-    }
+    if (paths.empty()) updated.labels = wanted.labels;
     for (const std::string& path : paths) {
       if (!metadata::ApplyLabelPath(path, wanted.labels, &updated.labels)) {
         return absl::InvalidArgumentError(absl::StrCat("cannot update \"", path,

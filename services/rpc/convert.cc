@@ -23,7 +23,13 @@ void ToProto(const Labels& labels, ProtoLabels* out) {
   for (const auto& [key, value] : labels) (*out)[key] = value;
 }
 
-Labels ToLabels(const ProtoLabels& labels) { return {labels.begin(), labels.end()}; }
+Labels ToLabels(const ProtoLabels& labels) {
+  Labels kept;
+  for (const auto& [key, value] : labels) {
+    if (!value.empty()) kept.emplace(key, value);
+  }
+  return kept;
+}
 
 void ToProto(const Any& any, google::protobuf::Any* out) {
   out->set_type_url(any.type_url);

@@ -18,7 +18,8 @@ namespace gantry::rpc {
 
 using ProtoLabels = google::protobuf::Map<std::string, std::string>;
 
-// Messages to vocabulary types and back; each pair loses nothing.
+// Messages to vocabulary types and back; each pair loses nothing but labels without a value, which
+// this contract has no place for: to send one is to remove it.
 void ToProto(absl::Time time, google::protobuf::Timestamp* out);
 void ToProto(const WallTime& time, google::protobuf::Timestamp* out);
 absl::Time ToTime(const google::protobuf::Timestamp& time);

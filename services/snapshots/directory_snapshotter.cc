@@ -280,6 +280,7 @@ absl::StatusOr<Info> DirectorySnapshotter::Stat(const Scope& scope, const std::s
 
 absl::StatusOr<Info> DirectorySnapshotter::Update(const Scope& scope, const Info& info,
                                                   const std::vector<std::string>& paths) {
+  GANTRY_RETURN_IF_ERROR(ValidateKey("snapshot name", info.name));
   Info updated;
   GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(Record record, records_.Get(writer, scope, info.name));

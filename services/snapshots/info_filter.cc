@@ -23,7 +23,7 @@ metadata::Adaptor AdaptorOf(const Info& info) {
   return [&info](std::span<const std::string> path) -> std::optional<std::string> {
     if (path.empty()) return std::nullopt;
     if (path[0] == "name") return info.name;
-    if (path[0] == "parent") return info.parent.empty() ? std::nullopt : std::optional(info.parent);
+    if (path[0] == "parent") return info.parent;
     if (path[0] == "kind") return std::string(KindName(info.kind));
     if (path[0] == "labels") return metadata::LabelField(info.labels, path.subspan(1));
     return std::nullopt;

@@ -8,6 +8,7 @@ namespace gantry::snapshots {
 absl::StatusOr<std::optional<Record>> RecordTable::Find(const metadata::Reader& reader,
                                                         const Scope& scope,
                                                         const std::string& name) const {
+  if (name.empty()) return std::optional<Record>();
   GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
                           reader.Get(bucket_, scope.ns, name));
   if (!bytes.has_value()) return std::optional<Record>();

@@ -22,6 +22,10 @@ TEST(IdentifierTest, BadOnesAreRefusedNamingFieldAndValue) {
   }
 }
 
+TEST(LabelTest, AKeyThatIsEmptyIsRefused) {
+  EXPECT_EQ(ValidateLabel("", "v").code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(LabelTest, KeyAndValueTogetherAreBounded) {
   EXPECT_TRUE(ValidateLabel("k", std::string(4095, 'v')).ok());
   EXPECT_EQ(ValidateLabel("k", std::string(4096, 'v')).code(), absl::StatusCode::kInvalidArgument);

@@ -78,7 +78,7 @@ TEST_F(ContainersTest, WhatIsMissingIsNotFoundInContainerdsWords) {
   EXPECT_EQ(containers_.Update("ns", Sample("c"), {}).status(), wanted);
   EXPECT_EQ(containers_.Delete("ns", "c"), wanted);
   EXPECT_EQ(containers_.Get("ns", "c@").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(containers_.Get("ns", "").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(containers_.Get("ns", "").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(ContainersTest, EachRequiredFieldIsNamedWhenItIsMissing) {

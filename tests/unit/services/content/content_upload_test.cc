@@ -53,14 +53,22 @@ TEST_F(ContentUploadTest, AnUploadResumesWhereItWasLeftAcrossARestart) {
   EXPECT_EQ(*writer->Commit(8, expected, {}), Sha256("halffull"));
 }
 
-TEST_F(ContentUploadTest, AnUploadForOtherContentStartsOver) {
+TEST_F(ContentUploadTest, AnUploadBegunForAnotherTotalStartsOver) {
   ASSERT_TRUE(Writer("size", 10)->Write("old").ok());
   EXPECT_EQ(Writer("size", 7)->status().offset_bytes, 0);
   EXPECT_EQ(content_->Status("ns", "size")->total_bytes, 7);
-  ASSERT_TRUE(Writer("digest", 0, Sha256("a").text())->Write("old").ok());
-  auto writer = Writer("digest", 0, Sha256("new").text());
-  ASSERT_TRUE(writer->Write("new").ok());
-  EXPECT_EQ(*writer->Commit(0, Sha256("new").text(), {}), Sha256("new"));
+}
+
+TEST_F(ContentUploadTest, WhatALaterWriterExpectsThrowsNothingAway) {
+  ASSERT_TRUE(Writer("r")->Write("half").ok());
+  EXPECT_EQ(Writer("r", 10)->status().offset_bytes, 4);
+  EXPECT_EQ(Writer("r", 9)->status().offset_bytes, 4);
+  EXPECT_EQ(content_->Status("ns", "r")->total_bytes, 0);
+  EXPECT_EQ(Writer("r", 8, Sha256("other").text())->status().offset_bytes, 4);
+  auto writer = Writer("r", 8, Sha256("halffull").text());
+  EXPECT_EQ(content_->Status("ns", "r")->expected, Sha256("halffull").text());
+  ASSERT_TRUE(writer->Write("full").ok());
+  EXPECT_EQ(*writer->Commit(8, Sha256("halffull").text(), {}), Sha256("halffull"));
 }
 
 TEST_F(ContentUploadTest, ARefHasOneWriterAtATime) {

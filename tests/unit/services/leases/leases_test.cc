@@ -88,7 +88,12 @@ TEST_F(LeasesTest, ResourcesThatCannotBeAreRefused) {
     EXPECT_EQ(leases_.AddResource("ns", "l", resource).code(), absl::StatusCode::kInvalidArgument)
         << resource.type << " " << resource.id;
   }
-  for (const std::string type : {"", "snapshots/", "snapshots", "volumes"}) {
+  for (const std::string type : {"snapshots/", "snapshots", "snapshots/a/b", "ingests/x"}) {
+    EXPECT_EQ(leases_.AddResource("ns", "l", {type, "x"}).code(),
+              absl::StatusCode::kInvalidArgument)
+        << type;
+  }
+  for (const std::string type : {"", "volumes"}) {
     EXPECT_EQ(leases_.AddResource("ns", "l", {type, "x"}).code(), absl::StatusCode::kUnimplemented)
         << type;
   }

@@ -60,6 +60,13 @@ TEST_F(NamespacesTest, LabelsAreSetAndRemovedOneByOne) {
   EXPECT_EQ(namespaces_.Get("n")->labels, (Labels{{"c", "3"}}));
 }
 
+TEST_F(NamespacesTest, WithoutAMaskAllLabelsAreThoseOfTheRequest) {
+  ASSERT_TRUE(namespaces_.Create({"n", {{"a", "1"}, {"b", "2"}}}).ok());
+  EXPECT_EQ(namespaces_.Update({"n", {{"a", "9"}, {"c", "3"}}}, {})->labels,
+            (Labels{{"a", "9"}, {"c", "3"}}));
+  EXPECT_EQ(namespaces_.Get("n")->labels, (Labels{{"a", "9"}, {"c", "3"}}));
+}
+
 TEST_F(NamespacesTest, AnUnknownMaskChangesNothing) {
   ASSERT_TRUE(namespaces_.Create({"n", {{"a", "1"}}}).ok());
   const auto updated = namespaces_.Update({"n", {}}, {"labels", "name"});
@@ -88,6 +95,7 @@ TEST_F(NamespacesTest, FiltersSeeNamesAndLabels) {
 
 TEST_F(NamespacesTest, OneThatHoldsThingsIsNotDeletedAndSaysWhat) {
   Put("snapshots/overlayfs", "n", "s");
+  Put("snapshots/native", "n", "s");
   Put("containers", "n", "c");
   Put("blobs", "n", "b");
   Put("images", "n", "i");
@@ -96,7 +104,8 @@ TEST_F(NamespacesTest, OneThatHoldsThingsIsNotDeletedAndSaysWhat) {
   EXPECT_EQ(namespaces_.Delete("n"),
             absl::FailedPreconditionError(
                 "namespace \"n\" must be empty, but it still has images, blobs, containers, "
-                "snapshots on \"overlayfs\" snapshotter: failed precondition"));
+                "snapshots on \"native\" snapshotter, snapshots on \"overlayfs\" snapshotter: "
+                "failed precondition"));
   EXPECT_EQ(Names(), (std::vector<std::string>{"n", "n2"}));
 }
 

@@ -19,9 +19,11 @@ TEST(ConvertTest, TimestampsSurviveExactly) {
 }
 
 TEST(ConvertTest, LabelsAndAnysSurvive) {
-  const Labels labels = {{"a", ""}, {"b/c", "d"}};
+  const Labels labels = {{"a", "1"}, {"b/c", "d"}};
   containerd::events::NamespaceCreate message;
   ToProto(labels, message.mutable_labels());
+  EXPECT_EQ(ToLabels(message.labels()), labels);
+  (*message.mutable_labels())["to be removed"] = "";
   EXPECT_EQ(ToLabels(message.labels()), labels);
 
   const Any any{"types.containerd.io/x", std::string("\0\xff", 2)};
