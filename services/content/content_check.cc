@@ -12,6 +12,7 @@
 #include "services/content/blob_file.h"
 #include "services/content/blob_record.h"
 #include "services/content/ingest_record.h"
+#include "services/content/unsynced_blobs.h"
 
 namespace gantry::content {
 namespace {
@@ -219,6 +220,7 @@ class ContentCheck {
 absl::StatusOr<CheckedContent> CheckContent(const std::string& root, metadata::Store& store,
                                             const check::Options& options,
                                             const check::Report& report) {
+  GANTRY_RETURN_IF_ERROR(RestoreUnsyncedBlobs(root, store));
   return ContentCheck(root, store, options, report).Run();
 }
 

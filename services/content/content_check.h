@@ -19,6 +19,8 @@ struct CheckedContent {
 // Holds the records of blobs and uploads against the files below `root`, the directory of a
 // ContentStore that nobody has open. Blocks for as long as it takes to read every blob.
 //
+// Small blobs whose bytes are in the store are put back first, as a start of the daemon does.
+//
 // Mended: the records of a blob whose file is gone or damaged, which are removed so that the next
 // pull fetches it (the file is kept in <root>/quarantine); files and directories that no record
 // names; records of uploads whose data is gone.

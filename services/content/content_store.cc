@@ -32,7 +32,9 @@ absl::StatusOr<std::unique_ptr<ContentStore>> ContentStore::Open(const std::stri
   // A commit syncs the directory that its blob is in; the ones above that are synced once, here.
   GANTRY_RETURN_IF_ERROR(SyncDirectory(root + "/blobs"));
   GANTRY_RETURN_IF_ERROR(SyncDirectory(root));
+  GANTRY_RETURN_IF_ERROR(RestoreUnsyncedBlobs(root, store));
   std::unique_ptr<ContentStore> content(new ContentStore(root, store, options));
+  GANTRY_ASSIGN_OR_RETURN(content->unsynced_, UnsyncedBlobs::Open(root, store));
   GANTRY_RETURN_IF_ERROR(content->AdoptIngests());
   return content;
 }

@@ -13,6 +13,7 @@
 #include "services/content/content.h"
 #include "services/content/content_collectibles.h"
 #include "services/content/content_writer.h"
+#include "services/content/unsynced_blobs.h"
 #include "services/metadata/store.h"
 
 namespace gantry::content {
@@ -27,7 +28,8 @@ struct ContentOptions {
 // through its record; uploads in <root>/ingest/<key>/data. Thread-safe; calls block on the disk.
 //
 // Order of durable steps: a blob is synced and renamed into place before its record is committed,
-// so a record never names what is not there; what a crash leaves is an ingest to resume or a file
+// or its bytes are committed with the record (UnsyncedBlobs), so a record never names what is not
+// there; what a crash leaves is an ingest to resume or a file
 // without a record. Source: containerd docs/content-flow.md and the API's own comments.
 //
 // An empty namespace is how a daemon calls that keeps namespaces itself: what it makes is in none,
@@ -127,6 +129,7 @@ class ContentStore : public ContentProvider {
   metadata::Store& store_;
   const ContentOptions options_;
   BlobPins pins_;
+  std::unique_ptr<UnsyncedBlobs> unsynced_;
   BlobCollectible blobs_{*this};
   IngestCollectible ingests_{*this};
   mutable std::mutex mutex_;

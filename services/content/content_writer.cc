@@ -267,28 +267,43 @@ absl::Status ContentWriter::MakeBlob(const Digest& digest) {
   const std::string blob = store_.BlobPath(digest);
   if (::fchmod(data_.get(), 0444) != 0)
     return ErrnoError(errno, absl::StrCat("set the mode of ", data));
+  if (store_.unsynced_->Takes(status_.offset_bytes)) {
+    unsynced_.emplace(static_cast<size_t>(status_.offset_bytes), '\0');
+    GANTRY_ASSIGN_OR_RETURN(const size_t got,
+                            ReadAt(data_.get(), unsynced_->data(), unsynced_->size(), 0,
+                                   absl::StrCat("read back ingest ", status_.ref)));
+    if (got != unsynced_->size())
+      return absl::DataLossError(absl::StrCat("ingest ", status_.ref, " has shrunk"));
+  }
+  // Where nothing is there yet the new name comes first, so that the two syncs find both in one
+  // commit of the file system's journal; no record names the file before they are done.
+  const bool named =
+      ::renameat2(AT_FDCWD, data.c_str(), AT_FDCWD, blob.c_str(), RENAME_NOREPLACE) == 0;
+  if (!named && errno == ENOENT) return IngestNotFound(status_.ref);
+  // What is there may be damaged, and is not to be lost for one that is not on the disk.
+  if (!named) unsynced_.reset();
+  if (!unsynced_.has_value()) GANTRY_RETURN_IF_ERROR(SyncBlob(data, blob, named));
+  struct stat st {};
+  if (::fstat(data_.get(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat ", blob));
+  stamp_ = FileStamp::Of(st);
+  return FaultPoint("content.commit.named");
+}
+
+absl::Status ContentWriter::SyncBlob(const std::string& data, const std::string& blob, bool named) {
   const auto sync = [&]() -> absl::Status {
     if (::fsync(data_.get()) != 0) return ErrnoError(errno, absl::StrCat("sync ", data));
     return FaultPoint("content.commit.synced");
   };
-  // Where nothing is there yet the new name comes first, so that the two syncs find both in one
-  // commit of the file system's journal; no record names the file before they are done.
-  const bool fresh =
-      ::renameat2(AT_FDCWD, data.c_str(), AT_FDCWD, blob.c_str(), RENAME_NOREPLACE) == 0;
-  if (!fresh && errno == ENOENT) return IngestNotFound(status_.ref);
   if (const absl::Status synced = sync(); !synced.ok()) {
-    if (fresh) ::rename(blob.c_str(), data.c_str());  // for the client's next try
+    if (named) ::rename(blob.c_str(), data.c_str());  // for the client's next try
     return synced;
   }
   // Over a file that is there already: the bytes are the same, or the old ones are damaged.
-  if (!fresh && ::rename(data.c_str(), blob.c_str()) != 0) {
+  if (!named && ::rename(data.c_str(), blob.c_str()) != 0) {
     if (errno == ENOENT) return IngestNotFound(status_.ref);
     return ErrnoError(errno, absl::StrCat("rename ", data, " to ", blob));
   }
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.renamed"));
-  struct stat st {};
-  if (::fstat(data_.get(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat ", blob));
-  stamp_ = FileStamp::Of(st);
   GANTRY_RETURN_IF_ERROR(SyncDirectory(blob.substr(0, blob.rfind('/'))));
   return FaultPoint("content.commit.durable");
 }
@@ -307,11 +322,15 @@ absl::Status ContentWriter::Record(const Digest& digest, const Labels& labels) {
     GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, scope_.ns));
     GANTRY_RETURN_IF_ERROR(
         metadata::AttachToLease(writer, scope_.ns, scope_.lease, "content", digest.text()));
+    if (unsynced_.has_value()) {
+      GANTRY_RETURN_IF_ERROR(store_.unsynced_->Keep(writer, digest, *unsynced_));
+    }
     GANTRY_ASSIGN_OR_RETURN(const std::optional<BlobInfo> own, FindBlob(writer, scope_.ns, digest));
     known = own.has_value();
     if (known) return absl::OkStatus();  // whose stamp is set when the new file is read
     return writer.Put(kBlobBucket, scope_.ns, digest.text(), Encode(info));
   }));
+  if (unsynced_.has_value()) store_.unsynced_->Add(digest);
   GANTRY_RETURN_IF_ERROR(FaultPoint("content.commit.recorded"));
   return known ? BlobExists(digest) : absl::OkStatus();
 }

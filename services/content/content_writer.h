@@ -56,7 +56,9 @@ class ContentWriter {
   absl::Status Rehash(absl::string_view algorithm);
   // Stamps the file with `status_.updated_at`.
   absl::Status Touch();
+  // Gives the data its name among the blobs, durably, or with `unsynced_` set to its bytes.
   absl::Status MakeBlob(const Digest& digest);
+  absl::Status SyncBlob(const std::string& data, const std::string& blob, bool named);
   absl::Status Record(const Digest& digest, const Labels& labels);
   // Drops the upload because the namespace has `digest`, which the lease then holds: AlreadyExists,
   // or why that failed. Does nothing and says so by OK if the namespace has it no more.
@@ -72,7 +74,8 @@ class ContentWriter {
   BlobPins::Pin pin_;  // on what is about to be recorded
   bool locked_ = true;
   UniqueFd data_;
-  FileStamp stamp_;  // of the blob's file, once it is made
+  std::optional<std::string> unsynced_;  // all bytes of a blob that its record has to keep
+  FileStamp stamp_;                      // of the blob's file, once it is made
   std::string algorithm_ = "sha256";
   std::optional<Digester> digester_;
 };

@@ -152,10 +152,10 @@ TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
       passed,
       testing::UnorderedElementsAre(
           "content.abort.recorded", "content.abort.set_aside", "content.collect.unlink",
-          "content.commit.durable", "content.commit.recorded", "content.commit.renamed",
-          "content.commit.synced", "content.ingest.directory", "content.ingest.recorded",
-          "content.write", "gc.finished", "gc.marked", "gc.settled", "gc.swept",
-          "metadata.commit.after", "metadata.commit.before", "snapshots.commit.synced",
+          "content.commit.durable", "content.commit.named", "content.commit.recorded",
+          "content.commit.renamed", "content.commit.synced", "content.ingest.directory",
+          "content.ingest.recorded", "content.write", "gc.finished", "gc.marked", "gc.settled",
+          "gc.swept", "metadata.commit.after", "metadata.commit.before", "snapshots.commit.synced",
           "snapshots.create.directory", "snapshots.remove.record", "snapshots.remove.unlink"));
 }
 

@@ -45,6 +45,11 @@ class Gantryd:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def stop(self):
+        """Has it end in order."""
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
     def restart(self, **environment):
         self.kill()
         self.start(**environment)

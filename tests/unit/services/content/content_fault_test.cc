@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "absl/strings/match.h"
 #include "base/fault_point.h"
 #include "services/content/content_store.h"
 #include "tests/unit/services/content/fixture.h"
@@ -12,19 +13,27 @@
 namespace gantry::content {
 namespace {
 
-class ContentFaultTest : public ContentStoreTest {
+class FaultTest : public ContentStoreTest {
  protected:
   void TearDown() override { DisarmFaults(); }
 
+  // The blob that is called so: one that is synced by itself, or, if it is small, one that the
+  // store keeps until many are synced at once.
+  static std::string DataOf(const std::string& name) {
+    return absl::StartsWith(name, "large") ? name + std::string(UnsyncedBlobs::kMostBytes, 'x')
+                                           : name;
+  }
+
   // An upload in two halves, one that is dropped and a delete: passes every durable step there is.
-  static absl::Status Scenario(ContentStore& content, const std::string& data) {
-    auto dropped = content.OpenWriter({"ns", ""}, "dropped " + data, 0, "");
+  static absl::Status Scenario(ContentStore& content, const std::string& name) {
+    auto dropped = content.OpenWriter({"ns", ""}, "dropped " + name, 0, "");
     if (!dropped.ok()) return dropped.status();
     if (absl::Status status = (*dropped)->Write("junk"); !status.ok()) return status;
     dropped->reset();
-    if (absl::Status status = content.Abort("ns", "dropped " + data); !status.ok()) return status;
-    auto writer = content.OpenWriter({"ns", ""}, data, 0, "");
+    if (absl::Status status = content.Abort("ns", "dropped " + name); !status.ok()) return status;
+    auto writer = content.OpenWriter({"ns", ""}, name, 0, "");
     if (!writer.ok()) return writer.status();
+    const std::string data = DataOf(name);
     for (const std::string& half :
          {data.substr(0, data.size() / 2), data.substr(data.size() / 2)}) {
       if (absl::Status status = (*writer)->Write(half); !status.ok()) return status;
@@ -33,26 +42,27 @@ class ContentFaultTest : public ContentStoreTest {
   }
 
   // The names of the steps that Scenario goes through, each once.
-  std::set<std::string> Steps() {
+  std::set<std::string> Steps(const std::string& size) {
     RecordFaultPoints(true);
     EXPECT_TRUE(ArmFault("none", "EIO").ok());
-    EXPECT_TRUE(Scenario(*content_, "recorded").ok());
+    EXPECT_TRUE(Scenario(*content_, size + " recorded").ok());
     const std::vector<std::string> passed = RecordedFaultPoints();
     DisarmFaults();
     return {passed.begin(), passed.end()};
   }
 
   // Whatever a fault has left: nothing is half visible, and the client's next try succeeds.
-  void ExpectRecovery(const std::string& data) {
+  void ExpectRecovery(const std::string& name) {
+    const std::string data = DataOf(name);
     const auto blobs = content_->List("ns", {});
     for (const BlobInfo& info : *blobs) {
       EXPECT_EQ(Sha256(Read(info.digest)), info.digest);
     }
     const auto statuses = content_->ListStatuses("ns", {});
     for (const IngestStatus& status : *statuses) {
-      EXPECT_TRUE(status.ref == data || status.ref == "dropped " + data) << status.ref;
+      EXPECT_TRUE(status.ref == name || status.ref == "dropped " + name) << status.ref;
     }
-    auto writer = content_->OpenWriter(kNs, data, 0, Sha256(data).text());
+    auto writer = content_->OpenWriter(kNs, name, 0, Sha256(data).text());
     if (writer.ok()) {
       const auto offset = static_cast<size_t>((*writer)->status().offset_bytes);
       ASSERT_LE(offset, data.size());
@@ -62,28 +72,37 @@ class ContentFaultTest : public ContentStoreTest {
       EXPECT_TRUE(absl::IsAlreadyExists(writer.status())) << writer.status();
     }
     EXPECT_EQ(Read(Sha256(data)), data);
-    content_->Abort("ns", "dropped " + data).IgnoreError();
+    content_->Abort("ns", "dropped " + name).IgnoreError();
     EXPECT_TRUE(content_->ListStatuses("ns", {})->empty());
   }
 };
 
-TEST_F(ContentFaultTest, TheWalkKnowsEveryStep) {
-  const std::set<std::string> steps = Steps();
+class ContentFaultTest : public FaultTest, public testing::WithParamInterface<std::string> {};
+
+TEST_F(FaultTest, TheWalkKnowsEveryStep) {
+  const std::set<std::string> large = Steps("large");
+  const std::set<std::string> small = Steps("small");
+  for (const char* step : {"content.ingest.directory", "content.ingest.recorded", "content.write",
+                           "content.commit.named", "content.commit.recorded",
+                           "content.abort.set_aside", "content.abort.recorded"}) {
+    EXPECT_EQ(large.count(step), 1u) << step;
+    EXPECT_EQ(small.count(step), 1u) << step;
+  }
   for (const char* step :
-       {"content.ingest.directory", "content.ingest.recorded", "content.write",
-        "content.commit.synced", "content.commit.renamed", "content.commit.durable",
-        "content.commit.recorded", "content.abort.set_aside", "content.abort.recorded"}) {
-    EXPECT_EQ(steps.count(step), 1u) << step;
+       {"content.commit.synced", "content.commit.renamed", "content.commit.durable"}) {
+    EXPECT_EQ(large.count(step), 1u) << step;
+    EXPECT_EQ(small.count(step), 0u) << step;
   }
 }
 
-TEST_F(ContentFaultTest, AKillAtAnyStepLosesNothingThatWasAcknowledgedAndShowsNothingHalfDone) {
-  const std::set<std::string> steps = Steps();
+TEST_P(ContentFaultTest, AKillAtAnyStepLosesNothingThatWasAcknowledgedAndShowsNothingHalfDone) {
+  const std::set<std::string> steps = Steps(GetParam());
   for (const std::string& step : steps) {
     // Both times that the scenario passes the steps it passes twice.
     for (const int time : {1, 2}) {
       SCOPED_TRACE(step + "@" + std::to_string(time));
-      const std::string data = "data of " + step + std::to_string(time);
+      const std::string name = GetParam() + " data of " + step + std::to_string(time);
+      const std::string data = DataOf(name);
       Close();
       int acknowledged[2];
       ASSERT_EQ(::pipe(acknowledged), 0);
@@ -92,7 +111,7 @@ TEST_F(ContentFaultTest, AKillAtAnyStepLosesNothingThatWasAcknowledgedAndShowsNo
         auto store = metadata::Store::Open(MetadataPath(), {64 << 20});
         auto content = ContentStore::Open(ContentPath(), **store);
         ArmFault(step, "crash", time).IgnoreError();
-        const bool done = Scenario(**content, data).ok();
+        const bool done = Scenario(**content, name).ok();
         ::_exit(done && ::write(acknowledged[1], "y", 1) == 1 ? 0 : 1);
       }
       ::close(acknowledged[1]);
@@ -107,18 +126,18 @@ TEST_F(ContentFaultTest, AKillAtAnyStepLosesNothingThatWasAcknowledgedAndShowsNo
       } else {
         EXPECT_TRUE(WIFSIGNALED(status));
       }
-      ExpectRecovery(data);
+      ExpectRecovery(name);
       Reopen();
       EXPECT_EQ(IngestDirectories(), 0u);
     }
   }
 }
 
-TEST_F(ContentFaultTest, AnErrorAtAnyStepIsToldAndCanBeTriedAgainWithoutARestart) {
-  const std::set<std::string> steps = Steps();
+TEST_P(ContentFaultTest, AnErrorAtAnyStepIsToldAndCanBeTriedAgainWithoutARestart) {
+  const std::set<std::string> steps = Steps(GetParam());
   for (const std::string& step : steps) {
     SCOPED_TRACE(step);
-    const std::string data = "data of " + step;
+    const std::string data = GetParam() + " data of " + step;
     ASSERT_TRUE(ArmFault(step, "EIO").ok());
     // Steps of the store behind may be errors that it hides.
     // And an upload that cannot be recorded when its writer closes is known until the daemon ends.
@@ -132,7 +151,7 @@ TEST_F(ContentFaultTest, AnErrorAtAnyStepIsToldAndCanBeTriedAgainWithoutARestart
   }
 }
 
-TEST_F(ContentFaultTest, AnUploadWhoseWriterWasKilledGoesOnWhereItWas) {
+TEST_F(FaultTest, AnUploadWhoseWriterWasKilledGoesOnWhereItWas) {
   MakeLease("l");
   Close();
   const pid_t child = ::fork();
@@ -159,7 +178,7 @@ TEST_F(ContentFaultTest, AnUploadWhoseWriterWasKilledGoesOnWhereItWas) {
 }
 
 // A small file system of its own, in a mount namespace of its own.
-TEST_F(ContentFaultTest, AFullDiskIsToldAsSuchAndTheUploadGoesOnWhenThereIsRoom) {
+TEST_F(FaultTest, AFullDiskIsToldAsSuchAndTheUploadGoesOnWhenThereIsRoom) {
   if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", "", MS_REC | MS_PRIVATE, "") != 0) {
     GTEST_SKIP() << "needs a mount namespace of its own";
   }
@@ -194,6 +213,9 @@ TEST_F(ContentFaultTest, AFullDiskIsToldAsSuchAndTheUploadGoesOnWhenThereIsRoom)
   Close();
   EXPECT_EQ(::umount2(root.c_str(), MNT_DETACH), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Sizes, ContentFaultTest, testing::Values("large", "small"),
+                         [](const auto& size) { return size.param; });
 
 }  // namespace
 }  // namespace gantry::content
