@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 
 #include "absl/strings/numbers.h"
@@ -26,6 +27,7 @@ struct State {
   bool recording = false;
   int log = -1;
   std::vector<std::string> recorded;
+  std::shared_ptr<const std::function<void(absl::string_view)>> observer;
 };
 
 std::atomic<bool> g_active{false};
@@ -48,7 +50,12 @@ int ParseAction(absl::string_view action) {
 absl::Status FaultPoint(absl::string_view name) {
   if (!g_active.load(std::memory_order_relaxed)) return absl::OkStatus();
   State& state = TheState();
-  const std::lock_guard lock(state.mutex);
+  std::unique_lock lock(state.mutex);
+  if (const auto observer = state.observer; observer != nullptr) {
+    lock.unlock();  // it may take its time, and pass others
+    (*observer)(name);
+    lock.lock();
+  }
   if (state.recording) state.recorded.emplace_back(name);
   if (state.log >= 0) ::dprintf(state.log, "%.*s\n", static_cast<int>(name.size()), name.data());
   if (state.name != name || state.countdown == 0 || --state.countdown > 0) return absl::OkStatus();
@@ -78,7 +85,18 @@ void DisarmFaults() {
   state.countdown = 0;
   state.recording = false;
   state.recorded.clear();
+  state.observer = nullptr;
   g_active = false;
+}
+
+void ObserveFaultPoints(std::function<void(absl::string_view name)> observer) {
+  State& state = TheState();
+  const std::lock_guard lock(state.mutex);
+  state.observer =
+      observer == nullptr
+          ? nullptr
+          : std::make_shared<const std::function<void(absl::string_view)>>(std::move(observer));
+  if (state.observer != nullptr) g_active = true;
 }
 
 absl::Status ArmFaultFromEnvironment() {

@@ -1,6 +1,7 @@
 #ifndef GANTRY_BASE_FAULT_POINT_H_
 #define GANTRY_BASE_FAULT_POINT_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ absl::Status FaultPoint(absl::string_view name);
 // Errors: InvalidArgument for an unknown action.
 absl::Status ArmFault(absl::string_view name, absl::string_view action, int nth = 1);
 void DisarmFaults();
+// Has `observer` called with the name of each fault point, by the thread that is about to pass it,
+// until it is null or DisarmFaults is called: so a test does between two steps what hardly ever
+// happens there.
+void ObserveFaultPoints(std::function<void(absl::string_view name)> observer);
 absl::Status ArmFaultFromEnvironment();
 
 // The names passed since the last DisarmFaults while recording was on, in order: what a fault walk

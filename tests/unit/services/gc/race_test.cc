@@ -1,6 +1,8 @@
 #include <atomic>
+#include <barrier>
 #include <thread>
 
+#include "base/fault_point.h"
 #include "base/wire.h"
 #include "services/gc/collector.h"
 #include "services/gc/scheduler.h"
@@ -100,7 +102,11 @@ class RaceTest : public CollectionTest {
     GANTRY_RETURN_IF_ERROR(images_->Delete("ns", name, std::nullopt));
     ++outcome->deleted;
     // Every other client goes on at once, and so meets its own garbage before or while it is taken.
-    if (client % 2 != 0) return absl::OkStatus();
+    if (client % 2 == 0) AwaitCollection(scheduler);
+    return absl::OkStatus();
+  }
+
+  static void AwaitCollection(Scheduler& scheduler) {
     std::atomic<bool> collected = false;
     scheduler.CollectThen([&](const absl::Status& status) {
       EXPECT_TRUE(status.ok()) << status;
@@ -108,7 +114,6 @@ class RaceTest : public CollectionTest {
       collected.notify_one();
     });
     collected.wait(false);
-    return absl::OkStatus();
   }
 
   inline static const std::string kLayer = std::string(5000, 'l');
@@ -159,6 +164,66 @@ TEST_F(RaceTest, NoAcknowledgedImageMissesAnythingWhileEightClientsImportAndDele
   EXPECT_EQ(BlobFiles(), 0u);
   EXPECT_EQ(IngestDirectories(), 0u);
   EXPECT_EQ(SnapshotDirectories(), 0u);
+}
+
+// Nothing but its pin keeps a blob's file between its getting its name and its record. In each
+// round one client stops there until the other seven have imported the same image and removed it
+// again and a collection has taken all that they made: without pins it takes the file of the one
+// that waits.
+TEST_F(RaceTest, AClientThatIsSlowToRecordABlobKeepsItsFileWhileSevenOthersMakeAndDropIt) {
+  constexpr int kRounds = 8;
+  Scheduler scheduler({.startup_delay = absl::Milliseconds(1)});
+  scheduler.Start([this] { return collector_->Collect(); });
+  thread_local bool slow = false;
+  std::atomic<int> waiting_in_round = -1;
+  std::atomic<int> others_done = 0;
+  std::atomic<int> waits = 0;
+  ObserveFaultPoints([&](absl::string_view name) {
+    if (name != "content.commit.named" || !std::exchange(slow, false)) return;
+    ++waits;
+    ++waiting_in_round;
+    waiting_in_round.notify_all();
+    for (int done = others_done; done < kClients - 1; done = others_done) others_done.wait(done);
+    AwaitCollection(scheduler);
+  });
+  std::barrier together(kClients);
+  std::vector<Outcome> outcomes(kClients);
+  std::vector<std::thread> clients;
+  for (int client = 0; client < kClients; ++client) {
+    clients.emplace_back([&, client] {
+      for (int round = 0; round < kRounds; ++round) {
+        slow = client == round % kClients;
+        const bool was_slow = slow;
+        if (!slow) waiting_in_round.wait(round - 1);
+        const absl::Status status = Round(scheduler, client, round, &outcomes[client]);
+        EXPECT_TRUE(status.ok()) << "client " << client << " round " << round << ": " << status;
+        if (was_slow && waiting_in_round < round) {
+          ADD_FAILURE() << "client " << client << " made no blob in round " << round;
+          waiting_in_round = round;
+          waiting_in_round.notify_all();
+        }
+        if (!was_slow) {
+          ++others_done;
+          others_done.notify_all();
+        }
+        together.arrive_and_wait();
+        if (was_slow) {
+          others_done = 0;
+          AwaitCollection(scheduler);  // so that the next round has everything to make
+        }
+        together.arrive_and_wait();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  DisarmFaults();
+  scheduler.Stop();
+  int lost = 0;
+  for (const Outcome& outcome : outcomes) lost += outcome.lost;
+  EXPECT_EQ(waits, kRounds);
+  EXPECT_EQ(lost, 0);
+  Collect();
+  EXPECT_EQ(BlobFiles(), 0u);
 }
 
 }  // namespace
