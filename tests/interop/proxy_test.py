@@ -94,8 +94,11 @@ class ContainerdTest(ProxyTest):
 
     def test_an_image_is_imported_run_and_removed_with_all_of_it_in_gantryd(self):
         self.succeeds(self.ctr("images", "import", "--snapshotter", "gantry", self.archive("--layers", "3")))
-        blobs = self.rows(self.succeeds(self.ctr("content", "ls")))
-        self.assertEqual(len(blobs), 5)  # three layers, the config, the manifest
+        def blobs_listed():
+            return self.rows(self.succeeds(self.ctr("content", "ls")))
+        # Three layers, the config, the manifest: containerd collects the archive's index when it gets round to it.
+        self.until("the index is collected", lambda: len(blobs_listed()) == 5)
+        blobs = blobs_listed()
         kept = self.rows(self.succeeds(self.gantry.ctr("content", "ls")))
         self.assertTrue(set(blobs) <= set(kept))
         self.assertEqual(list((self.containerd.work / "root").glob("**/blobs/sha256/*")), [])
