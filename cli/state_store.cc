@@ -180,12 +180,15 @@ absl::StatusOr<std::vector<std::string>> StateStore::List() const {
 }
 
 bool InUserNamespace() {
-  const absl::StatusOr<std::string> map = ReadFile("/proc/self/uid_map");
-  if (!map.ok()) return false;
-  // The first namespace maps every id to itself: "0 0 4294967295".
-  const std::vector<std::string> fields =
-      absl::StrSplit(*map, absl::ByAnyChar(" \n"), absl::SkipEmpty());
-  return fields != std::vector<std::string>{"0", "0", "4294967295"};
+  static const bool in_one = [] {
+    const absl::StatusOr<std::string> map = ReadFile("/proc/self/uid_map");
+    if (!map.ok()) return false;
+    // The first namespace maps every id to itself: "0 0 4294967295".
+    const std::vector<std::string> fields =
+        absl::StrSplit(*map, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+    return fields != std::vector<std::string>{"0", "0", "4294967295"};
+  }();
+  return in_one;
 }
 
 std::string DefaultRoot() {

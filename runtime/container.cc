@@ -435,8 +435,10 @@ absl::Status Container::Destroy() {
   ReleaseMounts();
   if (has_cgroup()) {
     // The kernel ends a pid namespace with its init; without one of its own, processes stay.
-    GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));
-    GANTRY_RETURN_IF_ERROR(state_->cgroup->Remove());
+    if (!state_->cgroup->RemoveIfEmpty().ok()) {
+      GANTRY_RETURN_IF_ERROR(state_->cgroup->KillAll(SIGKILL));
+      GANTRY_RETURN_IF_ERROR(state_->cgroup->Remove());
+    }
   }
   const std::vector<Hook> poststop = std::exchange(state_->poststop, {});
   RunHooksAnyway("poststop", poststop, state_->hook_state, "stopped", 0);

@@ -1,7 +1,6 @@
 #include "runtime/cgroup/cgroup.h"
 
 #include "base/errors.h"
-#include "base/file.h"
 #include "base/path.h"
 #include "runtime/cgroup/cgroup_v1.h"
 #include "runtime/cgroup/cgroup_v2.h"
@@ -45,8 +44,7 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(absl::string_view cgroups_p
   }
   CgroupLayout layout = *own;
   if (!creator.empty()) {
-    GANTRY_ASSIGN_OR_RETURN(const std::string mountinfo, ReadFile("/proc/self/mountinfo"));
-    layout = ParseCgroupLayout(mountinfo, creator);
+    GANTRY_ASSIGN_OR_RETURN(layout, HostCgroupLayoutOf(creator));
   }
   if (layout.unified_only()) return CgroupV2::Open(layout, cgroups_path);
   return CgroupV1::Open(layout, cgroups_path);

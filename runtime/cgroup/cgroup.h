@@ -100,6 +100,9 @@ class Cgroup {
   // waits a bounded time for processes that are already dying. Absent is OK.
   // Errors: FailedPrecondition if processes are still in it.
   virtual absl::Status Remove() = 0;
+  // Remove, once and without waiting: for a cgroup that is most likely empty. Some of the
+  // hierarchies may be gone after an error. Errors: FailedPrecondition if a process is in it.
+  virtual absl::Status RemoveIfEmpty() = 0;
 
  protected:
   Cgroup() = default;

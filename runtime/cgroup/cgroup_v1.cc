@@ -55,6 +55,10 @@ std::vector<Hierarchy> Places(const CgroupLayout& layout) {
   return places;
 }
 
+bool IsBusy(const absl::Status& status) {
+  return ErrnoOf(status) == EBUSY || ErrnoOf(status) == ENOTEMPTY;
+}
+
 }  // namespace
 
 const CgroupDir* CgroupDirs::Find(absl::string_view controller) const {
@@ -217,18 +221,22 @@ absl::StatusOr<UniqueFd> CgroupV1::OomEventFd() const {
   return event;
 }
 
+absl::Status CgroupV1::RemoveIfEmpty() {
+  absl::Status busy;
+  for (const ControllerDir& one : dirs_.all()) {
+    const absl::Status status = one.dir.Remove();
+    if (!status.ok() && !IsBusy(status)) return status;
+    busy.Update(status);
+  }
+  return busy;
+}
+
 absl::Status CgroupV1::Remove() {
   Backoff backoff(kSettle);
   bool told = false;
   for (;;) {
-    absl::Status busy;
-    for (const ControllerDir& one : dirs_.all()) {
-      const absl::Status status = one.dir.Remove();
-      if (status.ok()) continue;
-      if (ErrnoOf(status) != EBUSY && ErrnoOf(status) != ENOTEMPTY) return status;
-      busy = status;
-    }
-    if (busy.ok()) return busy;
+    const absl::Status busy = RemoveIfEmpty();
+    if (busy.ok() || !IsBusy(busy)) return busy;
     // Processes in it that are only dying leave every hierarchy at the same moment; the v2 tree of
     // a hybrid host tells when. Without one there is no event to wait for.
     const CgroupDir* const unified = dirs_.Find(kUnified);

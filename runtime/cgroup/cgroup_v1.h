@@ -51,6 +51,7 @@ class CgroupV1 final : public Cgroup {
   absl::StatusOr<uint64_t> OomKills() const override;
   absl::StatusOr<UniqueFd> OomEventFd() const override;
   absl::Status Remove() override;
+  absl::Status RemoveIfEmpty() override;
 
  private:
   explicit CgroupV1(CgroupDirs dirs) : dirs_(std::move(dirs)) {}

@@ -36,6 +36,7 @@ class CgroupV2 final : public Cgroup {
   absl::StatusOr<uint64_t> OomKills() const override;
   absl::StatusOr<UniqueFd> OomEventFd() const override;
   absl::Status Remove() override;
+  absl::Status RemoveIfEmpty() override { return dir_.Remove(); }
 
  private:
   explicit CgroupV2(CgroupDir dir) : dir_(std::move(dir)) {}

@@ -15,8 +15,8 @@ namespace {
 // Mount options of a cgroup file system that are not controllers.
 bool IsController(absl::string_view option) {
   for (const absl::string_view known :
-       {"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "misc",
-        "net_cls", "net_prio", "perf_event", "pids", "rdma"}) {
+       {"blkio", "cpu", "cpuacct", "cpuset", "debug", "devices", "freezer", "hugetlb", "memory",
+        "misc", "net_cls", "net_prio", "perf_event", "pids", "rdma"}) {
     if (option == known) return true;
   }
   return absl::StartsWith(option, "name=");
@@ -40,6 +40,21 @@ std::string BelowMountRoot(const std::string& path, const std::string& root) {
   if (root == "/") return path;
   if (path == root) return "/";
   return absl::StartsWith(path, root + "/") ? path.substr(root.size()) : std::string("/");
+}
+
+// The lines of /proc/self/mountinfo that tell of cgroups: all that is kept of it, since a host may
+// have thousands of mounts.
+absl::StatusOr<std::string> CgroupMounts() {
+  static const absl::StatusOr<std::string>* const mounts = [] {
+    absl::StatusOr<std::string> all = ReadFile("/proc/self/mountinfo");
+    if (!all.ok()) return new absl::StatusOr<std::string>(all.status());
+    std::string kept;
+    for (const absl::string_view line : absl::StrSplit(*all, '\n', absl::SkipEmpty())) {
+      if (absl::StrContains(line, " - cgroup")) absl::StrAppend(&kept, line, "\n");
+    }
+    return new absl::StatusOr<std::string>(std::move(kept));
+  }();
+  return *mounts;
 }
 
 }  // namespace
@@ -92,14 +107,18 @@ CgroupLayout ParseCgroupLayout(absl::string_view mountinfo, absl::string_view se
 absl::StatusOr<const CgroupLayout*> HostCgroupLayout() {
   static const absl::StatusOr<CgroupLayout>* const layout = [] {
     const auto read = []() -> absl::StatusOr<CgroupLayout> {
-      GANTRY_ASSIGN_OR_RETURN(const std::string mountinfo, ReadFile("/proc/self/mountinfo"));
       GANTRY_ASSIGN_OR_RETURN(const std::string self, ReadFile("/proc/self/cgroup"));
-      return ParseCgroupLayout(mountinfo, self);
+      return HostCgroupLayoutOf(self);
     };
     return new absl::StatusOr<CgroupLayout>(read());
   }();
   if (!layout->ok()) return layout->status();
   return &**layout;
+}
+
+absl::StatusOr<CgroupLayout> HostCgroupLayoutOf(absl::string_view self_cgroup) {
+  GANTRY_ASSIGN_OR_RETURN(const std::string mounts, CgroupMounts());
+  return ParseCgroupLayout(mounts, self_cgroup);
 }
 
 std::string CgroupDirectory(const std::string& mount_point, const std::string& own_path,

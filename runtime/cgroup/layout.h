@@ -34,6 +34,8 @@ CgroupLayout ParseCgroupLayout(absl::string_view mountinfo, absl::string_view se
 
 // That of this host, read once in the process's life.
 absl::StatusOr<const CgroupLayout*> HostCgroupLayout();
+// The same for a process whose /proc/self/cgroup is `self_cgroup`.
+absl::StatusOr<CgroupLayout> HostCgroupLayoutOf(absl::string_view self_cgroup);
 
 // The directory below `mount_point` that `cgroups_path` means: an absolute path begins at the root
 // of the hierarchy, a relative one at `own_path`; ".." is resolved by text and cannot leave.

@@ -17,7 +17,7 @@ namespace {
 
 // Far below the usual limit of 1024 descriptors.
 constexpr size_t kBatch = 256;
-constexpr int kRoundsBeforeHold = 4;
+constexpr int kRoundsBeforeHold = 1;
 
 absl::Status SignalBatch(const CollectPids& collect, std::span<const pid_t> pids, int signal) {
   std::vector<std::pair<pid_t, UniqueFd>> open;

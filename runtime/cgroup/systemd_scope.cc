@@ -96,6 +96,12 @@ absl::Status SystemdScope::Apply(const LinuxResources& resources) {
   return inner_->Apply(resources);
 }
 
+absl::Status SystemdScope::RemoveIfEmpty() {
+  placeholder_.reset();
+  GANTRY_RETURN_IF_ERROR(inner_->RemoveIfEmpty());
+  return Stop(unit_);
+}
+
 absl::Status SystemdScope::Remove() {
   placeholder_.reset();
   // Empty, systemd unloads the scope by itself, but nobody knows when: another container of the

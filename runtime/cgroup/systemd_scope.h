@@ -37,6 +37,7 @@ class SystemdScope final : public Cgroup {
   absl::StatusOr<uint64_t> OomKills() const override { return inner_->OomKills(); }
   absl::StatusOr<UniqueFd> OomEventFd() const override { return inner_->OomEventFd(); }
   absl::Status Remove() override;
+  absl::Status RemoveIfEmpty() override;
 
  private:
   SystemdScope(std::string unit, std::unique_ptr<Cgroup> inner)

@@ -82,6 +82,8 @@ struct Child {
   int proc = -1;        // the host's procfs, checked
   int root = -1;        // the container's root, O_PATH
   int masked_dir = -1;  // an attached empty read-only tmpfs, to be cloned
+  int made_in = -1;     // the directory that a device or a link was last made in
+  const char* made_in_path = nullptr;
   bool in_cwd = false;  // the working directory is entered
   int executable = -1;  // index in plan->candidates
   Report report{};

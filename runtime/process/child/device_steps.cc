@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "runtime/process/child/steps.h"
 
@@ -15,12 +16,11 @@ namespace {
 
 // An O_PATH descriptor of the device at `name`, or -1 with errno. Anything else at that name is
 // refused.
-int OpenDevice(int directory, const char* name, const DeviceArgs& args) noexcept {
-  const int fd = ::openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+int OpenDevice(int directory, const DeviceArgs& args, struct stat* status) noexcept {
+  const int fd = ::openat(directory, args.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -1;
-  struct stat status;
-  if (::fstat(fd, &status) == 0 && (status.st_mode & S_IFMT) == (args.mode & S_IFMT) &&
-      ((args.mode & S_IFMT) == S_IFIFO || status.st_rdev == args.device)) {
+  if (::fstat(fd, status) == 0 && (status->st_mode & S_IFMT) == (args.mode & S_IFMT) &&
+      ((args.mode & S_IFMT) == S_IFIFO || status->st_rdev == args.device)) {
     return fd;
   }
   ::close(fd);
@@ -29,9 +29,13 @@ int OpenDevice(int directory, const char* name, const DeviceArgs& args) noexcept
 }
 
 // Of what the descriptor is, not of what has its name by now: another container may share the
-// directory (CVE-2021-30465). mknod(2) went through the umask, and gave it to root.
-int SetOwnerAndMode(const Child& child, int device, const DeviceArgs& args) noexcept {
-  if (::fchownat(device, "", args.uid, args.gid, AT_EMPTY_PATH) != 0) return errno;
+// directory (CVE-2021-30465). mknod(2) gave it to root, and the image may have brought it. Most are
+// right as they were made.
+int SetOwnerAndMode(const Child& child, int device, const DeviceArgs& args,
+                    const struct stat& now) noexcept {
+  const bool owned = now.st_uid == args.uid && now.st_gid == args.gid;
+  if (!owned && ::fchownat(device, "", args.uid, args.gid, AT_EMPTY_PATH) != 0) return errno;
+  if (owned && (now.st_mode & 07777) == (args.mode & 07777)) return 0;
   char path[32];
   WriteFdPath(device, path);
   return ::fchmodat(child.proc, path, args.mode & 07777, 0) == 0 ? 0 : errno;
@@ -68,27 +72,37 @@ int MakeDeviceIn(Child& child, int directory, const DeviceArgs& args) noexcept {
   if (::mknodat(directory, args.name, args.mode, args.device) != 0 && errno != EEXIST) {
     return errno == EPERM && !S_ISFIFO(args.mode) ? BindDevice(directory, args) : errno;
   }
-  const int device = OpenDevice(directory, args.name, args);
+  struct stat status;
+  const int device = OpenDevice(directory, args, &status);
   if (device < 0) return errno;
-  const int error = SetOwnerAndMode(child, device, args);
+  const int error = SetOwnerAndMode(child, device, args, status);
   ::close(device);
   return error;
+}
+
+// The directory `path` in the root, or -1 with errno. Kept until another is asked for: most devices
+// and links are in /dev.
+int DirectoryOf(Child& child, const char* path) noexcept {
+  if (child.made_in >= 0) {
+    if (::strcmp(child.made_in_path, path) == 0) return child.made_in;
+    ::close(child.made_in);
+  }
+  child.made_in = OpenInContainer(child.root, path, Make::kDirectory, 0);
+  child.made_in_path = path;
+  return child.made_in;
 }
 
 }  // namespace
 
 int MakeDevice(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const DeviceArgs*>(step.data);
-  const int directory = OpenInContainer(child.root, args.directory, Make::kDirectory, 0);
-  if (directory < 0) return errno;
-  const int error = MakeDeviceIn(child, directory, args);
-  ::close(directory);
-  return error;
+  const int directory = DirectoryOf(child, args.directory);
+  return directory < 0 ? errno : MakeDeviceIn(child, directory, args);
 }
 
 int MakeLink(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const LinkArgs*>(step.data);
-  const int directory = OpenInContainer(child.root, args.directory, Make::kDirectory, 0);
+  const int directory = DirectoryOf(child, args.directory);
   if (directory < 0) return errno;
   int error = 0;
   if (::symlinkat(args.target, directory, args.name) != 0) error = errno;
@@ -100,7 +114,6 @@ int MakeLink(Child& child, const Step& step) noexcept {
       error = errno;
     }
   }
-  ::close(directory);
   return error;
 }
 

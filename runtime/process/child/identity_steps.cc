@@ -158,15 +158,10 @@ bool TakeHome(const char* line, const char* end, const HomeArgs& args) noexcept 
 
 }  // namespace
 
-int FindHome(Child&, const Step& step) noexcept {
+int FindHome(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const HomeArgs*>(step.data);
-  const int fd = ::open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  const int fd = OpenKind(child, "/etc/passwd", S_IFREG, 0, O_RDONLY, 0);
   if (fd < 0) return 0;
-  struct stat status;
-  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(fd);
-    return 0;
-  }
   char buffer[4096];
   size_t held = 0;
   // At most 1 MB of a file that the image's maker wrote.

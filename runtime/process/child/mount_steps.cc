@@ -161,6 +161,9 @@ int OpenTree(Child& child, const MountArgs& args) noexcept {
 
 int MountOne(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const MountArgs*>(step.data);
+  // It may cover the directory.
+  if (child.made_in >= 0) ::close(child.made_in);
+  child.made_in = -1;
   const int made = args.tree >= 0 ? args.tree : OpenTree(child, args);
   if (made == -ENOPROTOOPT && args.legacy_data != nullptr) return MountLegacyOverlay(args);
   if (made < 0) return -made;

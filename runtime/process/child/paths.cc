@@ -73,6 +73,27 @@ int OpenInContainer(int root, const char* path, Make make, uint64_t more_resolve
   return parent;
 }
 
+int OpenKind(const Child& child, const char* path, mode_t type, dev_t device, int flags,
+             uint64_t more_resolve) noexcept {
+  const int found = OpenInContainer(AT_FDCWD, path, Make::kNothing, more_resolve);
+  if (found < 0) return -1;
+  struct stat status;
+  int fd = -1;
+  if (::fstat(found, &status) == 0) {
+    if ((status.st_mode & S_IFMT) == type && (type != S_IFCHR || status.st_rdev == device)) {
+      char again[32];
+      WriteFdPath(found, again);
+      fd = ::openat(child.proc, again, flags | O_CLOEXEC, 0);
+    } else {
+      errno = ENODEV;
+    }
+  }
+  const int saved = errno;
+  ::close(found);
+  errno = saved;
+  return fd;
+}
+
 void WriteFdPath(int fd, char* out) noexcept {
   constexpr char kPrefix[] = "self/fd/";
   ::memcpy(out, kPrefix, sizeof kPrefix - 1);

@@ -41,11 +41,16 @@ int ResetSignals() noexcept {
   return ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) == 0 ? 0 : errno;
 }
 
+constexpr ino_t kProcRoot = 1;  // PROC_ROOT_INO of Linux's include/linux/proc_fs.h
+
 int OpenProc() noexcept {
   const int fd = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return -1;
   struct statfs status;
-  if (::fstatfs(fd, &status) != 0 || status.f_type != PROC_SUPER_MAGIC) {
+  struct stat root;
+  // Nor a part of procfs that is mounted there: its root has a number of its own.
+  if (::fstatfs(fd, &status) != 0 || status.f_type != PROC_SUPER_MAGIC || ::fstat(fd, &root) != 0 ||
+      root.st_ino != kProcRoot) {
     ::close(fd);
     errno = ENOTSUP;
     return -1;
@@ -53,18 +58,13 @@ int OpenProc() noexcept {
   return fd;
 }
 
-int OpenMaster() noexcept {
-  open_how how{};
-  how.flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
-  how.resolve = RESOLVE_NO_SYMLINKS;
-  const int fd =
-      static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, "/dev/pts/ptmx", &how, sizeof how));
+int OpenMaster(const Child& child) noexcept {
+  const int fd = OpenKind(child, "/dev/pts/ptmx", S_IFCHR, makedev(5, 2), O_RDWR | O_NOCTTY,
+                          RESOLVE_NO_SYMLINKS);
   if (fd < 0) return -1;
-  // An image may bring a file of that name; only the container's own devpts will do.
+  // An image may bring a device of that number; only the container's own devpts will do.
   struct statfs fs;
-  struct stat status;
-  if (::fstatfs(fd, &fs) != 0 || fs.f_type != DEVPTS_SUPER_MAGIC || ::fstat(fd, &status) != 0 ||
-      !S_ISCHR(status.st_mode) || status.st_rdev != makedev(5, 2)) {
+  if (::fstatfs(fd, &fs) != 0 || fs.f_type != DEVPTS_SUPER_MAGIC) {
     ::close(fd);
     errno = ENODEV;
     return -1;
@@ -165,15 +165,12 @@ int SetStdio(Child&, const Step& step) noexcept {
   return 0;
 }
 
-int ReopenNull(Child&, const Step& step) noexcept {
+int ReopenNull(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const StdioArgs*>(step.data);
   if (args.source[0] >= 0 && args.source[1] >= 0 && args.source[2] >= 0) return 0;
-  const int null = ::open("/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  const int null = OpenKind(child, "/dev/null", S_IFCHR, makedev(1, 3), O_RDWR, 0);
   if (null < 0) return 0;
-  struct stat status;
-  const bool genuine =
-      ::fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
-  for (int i = 0; i < 3 && genuine; ++i) {
+  for (int i = 0; i < 3; ++i) {
     if (args.source[i] < 0 && ::dup2(null, i) < 0) return errno;
   }
   ::close(null);
@@ -182,7 +179,7 @@ int ReopenNull(Child&, const Step& step) noexcept {
 
 int OpenTerminal(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const TerminalArgs*>(step.data);
-  const int master = OpenMaster();
+  const int master = OpenMaster(child);
   if (master < 0) return errno;
   const int unlock = 0;
   if (::ioctl(master, TIOCSPTLCK, &unlock) != 0) return errno;

@@ -75,10 +75,15 @@ bool WaitForWord(int socket, char word) noexcept { return NextWord(socket) == wo
 // Connections that end without a word are those of processes that only looked whether somebody
 // listens, or that died.
 bool WaitForStart(Child& child) noexcept {
+  const int listener = child.plan->listener;
   const char word = NextWord(child.socket);
-  if (word != kDetach || child.plan->listener < 0) return word == kStart;
+  if (word != kDetach || listener < 0) {
+    // As below: execve closes one descriptor after the other.
+    if (listener >= 0) ::close(listener);
+    return word == kStart;
+  }
   for (;;) {
-    const int connection = ::accept4(child.plan->listener, nullptr, nullptr, SOCK_CLOEXEC);
+    const int connection = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       return false;
@@ -87,7 +92,7 @@ bool WaitForStart(Child& child) noexcept {
     child.socket = connection;
     if (!WaitForWord(connection, kStart)) continue;
     // Before execve, whose end the other side sees: nobody is to find it waiting after that.
-    ::close(child.plan->listener);
+    ::close(listener);
     return true;
   }
 }

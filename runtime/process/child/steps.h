@@ -269,6 +269,12 @@ enum class Make { kNothing, kDirectory, kFile };
 // An O_PATH descriptor of `path` with `root` as "/": no link or ".." leads out (openat2(2),
 // RESOLVE_IN_ROOT). Missing parts are made. Gives -1 with errno.
 int OpenInContainer(int root, const char* path, Make make, uint64_t more_resolve) noexcept;
+// Opens what `path` names in the container, with the working directory as "/", if it is of that
+// type (S_IFMT) and, a device, that number. Whatever else lies there is looked at and never opened:
+// that alone can block, or set something off. Gives -1 with errno, ENODEV for another thing. With
+// the host's procfs open a link of procfs would be a way out of the container: none is followed.
+int OpenKind(const Child& child, const char* path, mode_t type, dev_t device, int flags,
+             uint64_t more_resolve) noexcept;
 void SetDetail(Child& child, const char* text) noexcept;
 // The decimal digits of a number >= 0, ended by a NUL; their count. At most 12 bytes.
 size_t WriteNumber(int number, char* out) noexcept;

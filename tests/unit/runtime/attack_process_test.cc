@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pty.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -156,6 +157,41 @@ TEST_F(AttackProcessTest, AFileThatIsMountedOverOneOfProcfsIsNotWritten) {
             }),
             0);
   EXPECT_EQ(*ReadFile(fake), "untouched");
+}
+
+TEST_F(AttackProcessTest, AProcThatIsOnlyAPartOfTheHostsIsRefused) {
+  Run(Shell("true"));  // what this process reads in /proc once is read
+  EXPECT_EQ(InChild([&] {
+              return ::unshare(CLONE_NEWNS) == 0 &&
+                     ::mount(nullptr, "/", nullptr, MS_PRIVATE | MS_REC, nullptr) == 0 &&
+                     ::mount("/proc/sys", "/proc", nullptr, MS_BIND, nullptr) == 0 &&
+                     std::string(Failure(Shell("true")).message()).find("prepare the process") !=
+                         std::string::npos;
+            }),
+            0);
+}
+
+TEST_F(AttackProcessTest, AnExecOpensNothingOfTheHostThroughADescriptorOfItsOwn) {
+  // While an exec enters the container it has the host's procfs open: the links are to lead
+  // through that descriptor, whatever number it has, to a file of the host.
+  const std::string secret = bundle_->path() + "/secret";
+  WriteText(secret, "root:x:0:0::/told:/bin/sh\n");
+  const UniqueFd opens(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  ASSERT_GE(::inotify_add_watch(opens.get(), secret.c_str(), IN_OPEN), 0);
+  const std::unique_ptr<Container> container = Sleeper();
+  ASSERT_NE(container, nullptr);
+  const std::string root = absl::StrCat("/proc/", container->pid(), "/root");
+  for (int fd = 3; fd < 48; ++fd) {
+    const std::string through = absl::StrCat("/proc/self/fd/", fd, "/..", secret);
+    for (const char* name : {"/etc/passwd", "/dev/null"}) {
+      ::unlink((root + name).c_str());
+      ASSERT_EQ(::symlink(through.c_str(), (root + name).c_str()), 0) << std::strerror(errno);
+    }
+    EXPECT_EQ(ExecOutput(*container, Shell("echo $HOME").process), "/\n") << fd;
+  }
+  char event[4096];
+  EXPECT_EQ(::read(opens.get(), event, sizeof event), -1) << "the host's file was opened";
+  End(*container);
 }
 
 TEST_F(AttackProcessTest, AnExecIsNotHeldUpByWhatTheContainerPutsInItsWay) {

@@ -136,6 +136,20 @@ TEST_F(CgroupTest, ThePidsLimitHolds) {
   EXPECT_TRUE(cgroup->Remove().ok());
 }
 
+TEST_F(CgroupTest, OneThatIsNotEmptyIsToldAtOnceAndOneThatIsIsRemoved) {
+  const auto cgroup = Make("c");
+  WaitingChild child(Forever);
+  ASSERT_TRUE(cgroup->AddProcess(child.pid()).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(cgroup->RemoveIfEmpty()));
+  // Whatever is gone already, the process is still found.
+  ASSERT_TRUE(cgroup->KillAll(SIGKILL).ok());
+  EXPECT_EQ(WTERMSIG(child.Wait()), SIGKILL);
+  EXPECT_TRUE(cgroup->Remove().ok());
+  const auto again = Make("c");
+  EXPECT_TRUE(again->RemoveIfEmpty().ok());
+  EXPECT_TRUE(absl::IsNotFound(Cgroup::Open(parent_.Path("c")).status()));
+}
+
 TEST_F(CgroupTest, FreezingStopsACounterAndThawingLetsItGoOn) {
   const auto cgroup = Make("c");
   auto* const counter = static_cast<std::atomic<uint64_t>*>(
