@@ -1,5 +1,7 @@
 #include <cstdio>
+#include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
@@ -15,12 +17,24 @@
 namespace gantry::cli {
 namespace {
 
+// The kernel's reason at the end of a message begins with a small letter, as the language of runc
+// writes it: "no such file or directory", which engines look for.
+std::string InSmallLetters(const absl::Status& status) {
+  std::string message(status.message());
+  const int error = ErrnoOf(status);
+  const absl::string_view reason = error == 0 ? "" : std::strerror(error);
+  if (!reason.empty() && absl::EndsWith(message, reason)) {
+    char& first = message[message.size() - reason.size()];
+    first = absl::ascii_tolower(first);
+  }
+  return message;
+}
+
 // A command's last error: on standard error for people, in the log for the engine that called.
 int Fail(const absl::Status& status, absl::string_view prefix, int exit_status) {
-  const absl::string_view message = status.message();
+  const std::string message = InSmallLetters(status);
   // Some of the library's sentences begin that way already.
-  ReportError(absl::StartsWith(message, prefix) ? std::string(message)
-                                                : absl::StrCat(prefix, message));
+  ReportError(absl::StartsWith(message, prefix) ? message : absl::StrCat(prefix, message));
   return exit_status;
 }
 

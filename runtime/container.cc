@@ -239,6 +239,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
   state->linux_.namespaces = std::move(options.spec.linux_.namespaces);
   state->linux_.uid_mappings = std::move(options.spec.linux_.uid_mappings);
   state->linux_.gid_mappings = std::move(options.spec.linux_.gid_mappings);
+  state->linux_.personality = options.spec.linux_.personality;
+  state->linux_.memory_policy = std::move(options.spec.linux_.memory_policy);
   state->poststart = std::move(options.spec.hooks.poststart);
   state->poststop = std::move(options.spec.hooks.poststop);
   return std::unique_ptr<Container>(new Container(std::move(state)));
@@ -277,6 +279,8 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Load(LoadOptions options) 
   state->linux_.namespaces = std::move(spec.linux_.namespaces);
   state->linux_.uid_mappings = std::move(spec.linux_.uid_mappings);
   state->linux_.gid_mappings = std::move(spec.linux_.gid_mappings);
+  state->linux_.personality = spec.linux_.personality;
+  state->linux_.memory_policy = std::move(spec.linux_.memory_policy);
   state->poststart = std::move(spec.hooks.poststart);
   state->poststop = std::move(spec.hooks.poststop);
   return std::unique_ptr<Container>(new Container(std::move(state)));
@@ -369,6 +373,7 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   spawn.take_listener = [&](pid_t pid, UniqueFd listener) {
     return SendListener(state_->listener, state_->hook_state, "running", pid, std::move(listener));
   };
+  PlanExecutionDomain(state_->linux_, &plan);
   if (!state_->no_new_keyring) PlanKeyring(state_->id, &plan);
   PlanNullStdio(process, stdio, &plan);
   plan.SetKeptFds(options.preserve_fds);

@@ -297,7 +297,10 @@ std::string ProgramError(const std::string& program, int error) {
     return absl::StrCat("exec: \"", program, "\": executable file not found in $PATH");
   }
   if (error == EACCES) return absl::StrCat("exec: \"", program, "\": permission denied");
-  if (error == EISDIR) return absl::StrCat("exec: \"", program, "\": is a directory");
+  // Both sentences are looked for, by clients of older and of newer runtimes.
+  if (error == EISDIR) {
+    return absl::StrCat("exec: \"", program, "\": is a directory: permission denied");
+  }
   return absl::StrCat("exec: \"", program, "\": stat ", program, ": ", LowerErrno(error));
 }
 

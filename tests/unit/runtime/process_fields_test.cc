@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "tests/unit/runtime/container_fixture.h"
@@ -40,8 +41,17 @@ TEST_F(ProcessFieldsTest, AnExecIsInTheTimeNamespaceToo) {
   spec.linux_.time_offsets = {TimeOffset{"boottime", 1000000, 0}};
   const std::unique_ptr<Container> container = Started(std::move(spec));
   ASSERT_NE(container, nullptr);
-  EXPECT_GT(ExecOutput(*container, Shell("cat /proc/uptime").process), "1");
-  EXPECT_GE(ExecOutput(*container, Shell("cut -d. -f1 /proc/uptime | wc -c").process), "8");
+  double uptime = 0;
+  const std::string output = ExecOutput(*container, Shell("cut -d' ' -f1 /proc/uptime").process);
+  ASSERT_TRUE(absl::SimpleAtod(absl::StripAsciiWhitespace(output), &uptime)) << output;
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  EXPECT_NEAR(uptime, static_cast<double>(now.tv_sec) + 1000000, 60);
+  EXPECT_EQ(
+      ExecOutput(*container, Shell("readlink /proc/self/ns/time; readlink "
+                                   "/proc/self/ns/time_for_children")
+                                 .process),
+      ExecOutput(*container, Shell("readlink /proc/1/ns/time; readlink /proc/1/ns/time").process));
   End(*container);
 }
 
@@ -111,6 +121,22 @@ TEST_F(ProcessFieldsTest, PersonalityAndMemoryPolicyHold) {
   const std::string output = Run(std::move(spec)).output;
   EXPECT_THAT(output, testing::StartsWith("00000008\n"));
   EXPECT_THAT(output, HasSubstr("bind:0"));
+}
+
+TEST_F(ProcessFieldsTest, AnExecHasThePersonalityAndTheMemoryPolicyOfTheContainer) {
+  Spec spec = bundle_->DefaultSpec(Args{"sleep", "1000"});
+  spec.linux_.personality = 8;
+  spec.linux_.memory_policy = MemoryPolicy{2, {1}};
+  const std::unique_ptr<Container> container = Started(std::move(spec));
+  ASSERT_NE(container, nullptr);
+  Process process = Shell("cat /proc/self/personality; grep ' stack' /proc/self/numa_maps").process;
+  process.capabilities->effective |= 1 << 19;
+  process.capabilities->permitted |= 1 << 19;
+  process.capabilities->bounding |= 1 << 19;
+  const std::string output = ExecOutput(*container, process);
+  EXPECT_THAT(output, testing::StartsWith("00000008\n"));
+  EXPECT_THAT(output, HasSubstr("bind:0"));
+  End(*container);
 }
 
 TEST_F(ProcessFieldsTest, UmaskOomScoreAndDomainnameHold) {
