@@ -20,6 +20,7 @@ namespace gantry::runtime {
 namespace {
 
 constexpr size_t kMaxFile = 4 << 20;
+constexpr size_t kMaxDepth = 1 << 16;
 
 // The cgroups below `fd`; only directories are, the rest are the kernel's files.
 absl::StatusOr<std::vector<std::string>> Children(int fd, absl::string_view what) {
@@ -36,59 +37,129 @@ absl::StatusOr<std::vector<std::string>> Children(int fd, absl::string_view what
   (void)copy.release();
   std::vector<std::string> names;
   while (const dirent* entry = ::readdir(dir.get())) {
-    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    // A container may give its cgroups names that begin with a dot.
+    const absl::string_view name(entry->d_name);
+    if (entry->d_type == DT_DIR && name != "." && name != "..") names.emplace_back(name);
   }
   return names;
 }
 
-absl::Status RemoveAt(int parent, const std::string& name, const std::string& shown) {
-  // Most have nothing below them, so the whole is one call.
-  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT)
+// One step down or up. No link is followed; ".." is the parent, since a cgroup can be renamed but
+// not moved.
+absl::StatusOr<UniqueFd> Step(int from, const std::string& name) {
+  return OpenFileAt(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+using Enter = std::function<absl::Status(int fd, const std::string& path)>;
+using Leave = std::function<absl::Status(int parent, const std::string& name)>;
+
+// Goes through the cgroups below `fd`: `enter` is called with each, itself too, before those below
+// it, `leave` with each but itself after them. One that is removed meanwhile is passed over. A
+// container that may make cgroups can nest them as deep as it likes: one descriptor is open at a
+// time, nothing calls itself, and each is listed once.
+absl::Status Traverse(int fd, const std::string& top, const Enter& enter, const Leave& leave) {
+  struct Level {
+    std::string name;
+    std::vector<std::string> children;  // still to be entered
+    size_t path_size;
+  };
+  std::string path = top;
+  UniqueFd below;  // where it is; empty at the top, whose descriptor is the caller's
+  std::vector<Level> levels;
+  std::string name;
+  for (bool arrived = true;;) {
+    const int at = below.valid() ? below.get() : fd;
+    if (arrived) {
+      GANTRY_RETURN_IF_ERROR(enter(at, path));
+      GANTRY_ASSIGN_OR_RETURN(std::vector<std::string> children, Children(at, top));
+      levels.push_back(Level{name, std::move(children), path.size()});
+      if (levels.size() > kMaxDepth) {
+        return absl::ResourceExhaustedError(absl::StrCat("cgroups are nested too deep in ", top));
+      }
+    }
+    Level& level = levels.back();
+    if (!level.children.empty()) {
+      name = std::move(level.children.back());
+      level.children.pop_back();
+      absl::StatusOr<UniqueFd> child = Step(at, name);
+      arrived = child.ok();
+      if (absl::IsNotFound(child.status())) continue;
+      if (!child.ok()) return child.status();
+      below = *std::move(child);
+      absl::StrAppend(&path, "/", name);
+      continue;
+    }
+    const std::string left = std::move(level.name);
+    levels.pop_back();
+    if (levels.empty()) return absl::OkStatus();
+    arrived = false;
+    path.resize(levels.back().path_size);
+    if (levels.size() == 1) {
+      below.reset();
+    } else {
+      absl::StatusOr<UniqueFd> parent = Step(below.get(), "..");
+      // The whole branch is gone; who removes or kills looks again.
+      if (absl::IsNotFound(parent.status())) return absl::OkStatus();
+      if (!parent.ok()) return parent.status();
+      below = *std::move(parent);
+    }
+    if (leave) GANTRY_RETURN_IF_ERROR(leave(below.valid() ? below.get() : fd, left));
+  }
+}
+
+absl::Status RemoveEmpty(int parent, const std::string& name, const std::string& shown) {
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
     return absl::OkStatus();
-  const int error = errno;
-  if (error != EBUSY && error != ENOTEMPTY)
-    return ErrnoError(error, absl::StrCat("remove cgroup ", shown));
-  absl::StatusOr<UniqueFd> fd = OpenFileAt(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!fd.ok()) return absl::IsNotFound(fd.status()) ? absl::OkStatus() : fd.status();
-  GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> children, Children(fd->get(), shown));
-  if (children.empty()) return ErrnoError(error, absl::StrCat("remove cgroup ", shown));
-  for (const std::string& child : children) {
-    GANTRY_RETURN_IF_ERROR(RemoveAt(fd->get(), child, absl::StrCat(shown, "/", child)));
   }
-  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
-    return ErrnoError(errno, absl::StrCat("remove cgroup ", shown));
+  return ErrnoError(errno, absl::StrCat("remove cgroup ", shown));
+}
+
+absl::Status RemoveTreeOf(const std::string& path) {
+  // Most have nothing below them, so the whole is one call.
+  const absl::Status removed = RemoveEmpty(AT_FDCWD, path, path);
+  if (ErrnoOf(removed) != EBUSY && ErrnoOf(removed) != ENOTEMPTY) return removed;
+  const absl::StatusOr<UniqueFd> top = Step(AT_FDCWD, path);
+  if (!top.ok()) return absl::IsNotFound(top.status()) ? absl::OkStatus() : top.status();
+  GANTRY_RETURN_IF_ERROR(Traverse(
+      top->get(), path, [](int, const std::string&) { return absl::OkStatus(); },
+      [&path](int parent, const std::string& name) {
+        return RemoveEmpty(parent, name, absl::StrCat(name, " below ", path));
+      }));
+  return RemoveEmpty(AT_FDCWD, path, path);
+}
+
+// The processes of the one at `fd`; none if it is gone.
+absl::StatusOr<std::set<pid_t>> PidsAt(int fd, const std::string& path) {
+  std::set<pid_t> pids;
+  absl::StatusOr<UniqueFd> file = OpenFileAt(fd, "cgroup.procs", O_RDONLY);
+  if (absl::IsNotFound(file.status())) return pids;
+  if (!file.ok()) return file.status();
+  const absl::StatusOr<std::string> text = ReadFd(file->get(), kMaxFile, path);
+  if (!text.ok()) {
+    // EOPNOTSUPP: a threaded one of v2.
+    const int error = ErrnoOf(text.status());
+    if (error == EOPNOTSUPP || error == ENODEV) return pids;
+    return text.status();
   }
-  return absl::OkStatus();
+  for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
+    pid_t pid = 0;
+    // 0 is a process of a pid namespace that is not below ours.
+    if (absl::SimpleAtoi(line, &pid) && pid > 0) pids.insert(pid);
+  }
+  return pids;
 }
 
 using Visit = std::function<absl::Status(int fd, const std::string& path, std::set<pid_t> pids)>;
 
-// Calls `visit` with each cgroup at and below `fd`; one that is removed meanwhile is passed over.
-absl::Status Walk(int fd, const std::string& path, const Visit& visit) {
-  absl::StatusOr<UniqueFd> file = OpenFileAt(fd, "cgroup.procs", O_RDONLY);
-  if (!file.ok()) return absl::IsNotFound(file.status()) ? absl::OkStatus() : file.status();
-  const absl::StatusOr<std::string> text = ReadFd(file->get(), kMaxFile, path);
-  std::set<pid_t> pids;
-  if (text.ok()) {
-    for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
-      pid_t pid = 0;
-      // 0 is a process of a pid namespace that is not below ours.
-      if (absl::SimpleAtoi(line, &pid) && pid > 0) pids.insert(pid);
-    }
-  } else if (ErrnoOf(text.status()) != EOPNOTSUPP) {  // EOPNOTSUPP: a threaded one of v2
-    return ErrnoOf(text.status()) == ENODEV ? absl::OkStatus() : text.status();
-  }
-  GANTRY_RETURN_IF_ERROR(visit(fd, path, std::move(pids)));
-  GANTRY_ASSIGN_OR_RETURN(const std::vector<std::string> children, Children(fd, path));
-  for (const std::string& child : children) {
-    absl::StatusOr<UniqueFd> below = OpenFileAt(fd, child, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!below.ok()) {
-      if (absl::IsNotFound(below.status())) continue;
-      return below.status();
-    }
-    GANTRY_RETURN_IF_ERROR(Walk(below->get(), absl::StrCat(path, "/", child), visit));
-  }
-  return absl::OkStatus();
+// Calls `visit` with each cgroup at and below `fd`.
+absl::Status Walk(int fd, const std::string& top, const Visit& visit) {
+  return Traverse(
+      fd, top,
+      [&visit](int at, const std::string& path) -> absl::Status {
+        GANTRY_ASSIGN_OR_RETURN(std::set<pid_t> pids, PidsAt(at, path));
+        return visit(at, path, std::move(pids));
+      },
+      nullptr);
 }
 
 }  // namespace
@@ -178,6 +249,6 @@ absl::StatusOr<CgroupDir> CgroupDir::OfLowestPid() const {
   return CgroupDir(std::move(path), std::move(fd));
 }
 
-absl::Status CgroupDir::Remove() const { return RemoveAt(AT_FDCWD, path_, path_); }
+absl::Status CgroupDir::Remove() const { return RemoveTreeOf(path_); }
 
 }  // namespace gantry::runtime

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "runtime/cgroup/directory.h"
 #include "runtime/cgroup/layout.h"
 #include "tests/unit/runtime_cgroup/kernel_cgroup.h"
 
@@ -321,6 +323,44 @@ TEST_F(CgroupTest, RemoveTakesWhatTheContainerMadeBelowAndKeepsTheParent) {
   EXPECT_TRUE(std::filesystem::exists(parent_.In("memory") + "/other"));
   EXPECT_TRUE(other->Remove().ok());
   EXPECT_THAT(parent_.Left(), IsEmpty());
+}
+
+TEST_F(CgroupTest, HoweverDeepTheContainersOwnCgroupsAreTheyAreSearchedAndRemoved) {
+  const auto cgroup = Make("c");
+  constexpr int kDepth = 200;
+  // Names that begin with a dot are names like others.
+  UniqueFd at(::open((parent_.In("pids") + "/c").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (int i = 0; i < kDepth; ++i) {
+    ASSERT_EQ(::mkdirat(at.get(), ".d", 0755), 0) << std::strerror(errno);
+    at = UniqueFd(::openat(at.get(), ".d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  WaitingChild child(Forever);
+  ASSERT_TRUE(cgroup->AddProcess(child.pid()).ok());
+  UniqueFd procs(::openat(at.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+  const std::string pid = std::to_string(child.pid());
+  ASSERT_EQ(::write(procs.get(), pid.data(), pid.size()), static_cast<ssize_t>(pid.size()));
+  procs.reset();
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 64;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const absl::StatusOr<CgroupDir> top = CgroupDir::Open(parent_.In("pids") + "/c");
+  std::set<pid_t> pids;
+  const absl::Status collected = top.ok() ? top->CollectPids(&pids) : top.status();
+  const absl::Status killed = cgroup->KillAll(SIGKILL);
+  const absl::Status removed = cgroup->Remove();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(collected, absl::OkStatus());
+  EXPECT_EQ(pids, std::set<pid_t>{child.pid()});
+  EXPECT_EQ(killed, absl::OkStatus());
+  EXPECT_EQ(removed, absl::OkStatus());
+  EXPECT_EQ(WTERMSIG(child.Wait()), SIGKILL);
+  // By hand, should that have failed.
+  for (int i = 0; i < kDepth && !removed.ok(); ++i) {
+    at = UniqueFd(::openat(at.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ::unlinkat(at.get(), ".d", AT_REMOVEDIR);
+  }
 }
 
 TEST_F(CgroupTest, KillAllReachesWhatForksMeanwhile) {
