@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "daemon/tcp_address.h"
 #include "daemon/toml_table.h"
 
 namespace gantry::daemon {
@@ -81,8 +82,10 @@ void ReadTop(TomlTable& top, Config* config) {
     table.String("format", &config->log_format);
   });
   top.Table("metrics", [config](TomlTable& table) {
-    table.String("address", &config->metrics_address);
-    table.NotSupported("grpc_histogram", "there are no metrics yet");
+    table.CheckedString("address", &config->metrics_address, [](const std::string& address) {
+      return address.empty() ? absl::OkStatus() : ParseTcpAddress(address).status();
+    });
+    table.Bool("grpc_histogram", &config->metrics_grpc_histogram);
   });
   top.Table("plugins", [config](TomlTable& table) { ReadPlugins(table, config); });
   top.Tables("proxy_plugins", [config](const std::string& name, TomlTable& table) {
@@ -233,6 +236,7 @@ std::string DumpConfig(const Config& config) {
       "\n  uid = ", config.debug.uid, "\n  gid = ", config.debug.gid,
       "\n  level = ", Quoted(config.log_level), "\n  format = ", Quoted(config.log_format),
       "\n\n[metrics]\n  address = ", Quoted(config.metrics_address),
+      "\n  grpc_histogram = ", config.metrics_grpc_histogram ? "true" : "false",
       "\n\n[plugins.\"io.containerd.differ.v1.walking\"]\n  max_layer_bytes = ",
       config.layer.max_bytes, "\n  max_layer_ratio = ", config.layer.max_ratio,
       "\n  max_layer_entries = ", config.layer.max_entries,

@@ -38,7 +38,9 @@ struct Config {
   Endpoint debug;
   std::string log_level = "info";
   std::string log_format = "text";
+  // host:port (tcp_address.h); empty: metrics are not served.
   std::string metrics_address;
+  bool metrics_grpc_histogram = false;
   int64_t oom_score = 0;
   // plugins."io.containerd.snapshotter.v1.overlayfs".root_path; empty: below root.
   std::string overlayfs_root;

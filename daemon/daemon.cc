@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/grpc_listener.h"
+#include "daemon/metrics_part.h"
 #include "daemon/root_lock.h"
 #include "daemon/services.h"
 #include "daemon/sockets.h"
@@ -53,10 +55,6 @@ void WarnOfWhatIsMissing(const Config& config) {
     LogWarn("debug.address is ignored: there is no debug server",
             {{"address", config.debug.address}});
   }
-  if (!config.metrics_address.empty()) {
-    LogWarn("metrics.address is ignored: there are no metrics yet",
-            {{"address", config.metrics_address}});
-  }
 }
 
 }  // namespace
@@ -69,6 +67,7 @@ struct Daemon::Parts {
   RootLock lock;
   std::unique_ptr<runtime::ZygoteClient> zygote;  // null if no tasks are served
   std::unique_ptr<EventLoop> loop;
+  std::unique_ptr<MetricsPart> metrics;  // null if they are not served
   // The services' callbacks run on the loop and the pools: Stop ends those before the services go.
   std::unique_ptr<Services> services;
   std::unique_ptr<ttrpc::Server> ttrpc;
@@ -79,6 +78,7 @@ struct Daemon::Parts {
 
   absl::Status Start();
   absl::Status ServeTtrpc();
+  absl::Status ServeMetrics();
   void Stop();
 };
 
@@ -86,6 +86,10 @@ absl::Status Daemon::Parts::Start() {
   GANTRY_RETURN_IF_ERROR(SetOomScore(config.oom_score));
   WarnOfWhatIsMissing(config);
   GANTRY_RETURN_IF_ERROR(MakeDirectories(config.state, 0711));
+  // First, since it needs no clean-up if the address is taken.
+  if (!config.metrics_address.empty()) {
+    GANTRY_ASSIGN_OR_RETURN(metrics, MetricsPart::Listen(config));
+  }
   const bool tasks = config.services.Has(Service::kTasks);
   if (tasks) {
     GANTRY_ASSIGN_OR_RETURN(const std::string shim, FindShim(config.shim));
@@ -95,13 +99,23 @@ absl::Status Daemon::Parts::Start() {
   disk = std::make_unique<Executor>(kDiskThreads);
   layers = std::make_unique<Executor>(kLayerThreads);
   GANTRY_ASSIGN_OR_RETURN(
-      services, Services::Open(config, *loop, {.disk = *disk, .layers = *layers}, zygote.get()));
+      services, Services::Open(config, *loop, {.disk = *disk, .layers = *layers}, zygote.get(),
+                               metrics == nullptr ? nullptr : &metrics->gc()));
   // Before shims can send anything, tasks must be known; before clients can call, shims heard.
   loop_thread = std::make_unique<LoopThread>(*loop);
   GANTRY_RETURN_IF_ERROR(services->Restore());
   if (tasks) GANTRY_RETURN_IF_ERROR(ServeTtrpc());
-  GANTRY_ASSIGN_OR_RETURN(grpc, GrpcListener::Start(config, services->grpc()));
-  return absl::OkStatus();
+  GANTRY_ASSIGN_OR_RETURN(grpc,
+                          GrpcListener::Start(config, services->grpc(),
+                                              metrics == nullptr ? nullptr : &metrics->grpc()));
+  return metrics == nullptr ? absl::OkStatus() : ServeMetrics();
+}
+
+absl::Status Daemon::Parts::ServeMetrics() {
+  // The endpoint belongs to the loop's thread.
+  std::promise<absl::Status> served;
+  loop->Post([&] { served.set_value(metrics->Serve(*loop, *disk, *services)); });
+  return served.get_future().get();
 }
 
 absl::Status Daemon::Parts::ServeTtrpc() {
@@ -140,6 +154,7 @@ void Daemon::Parts::Stop() {
   disk.reset();
   layers.reset();
   ttrpc.reset();
+  if (metrics != nullptr) metrics->EndServing();
   services.reset();
 }
 

@@ -20,8 +20,13 @@ bool KnowsAllReferences(const Config& config) {
 
 }  // namespace
 
-GcPart::GcPart(const Config& config, metadata::Store& store, rpc::EventPublisher& publisher)
-    : config_(config), store_(store), publisher_(publisher), scheduler_(config.gc) {}
+GcPart::GcPart(const Config& config, metadata::Store& store, rpc::EventPublisher& publisher,
+               metrics::GcMetrics* metrics)
+    : config_(config),
+      store_(store),
+      publisher_(publisher),
+      metrics_(metrics),
+      scheduler_(config.gc) {}
 
 GcPart::~GcPart() { Stop(); }
 
@@ -31,12 +36,19 @@ void GcPart::Start(std::vector<gc::Collectible*> kinds) {
       KnowsAllReferences(config_) ? gc::Scope::kRecords : gc::Scope::kFilesOfDeleted,
       [this](const std::vector<gc::Node>& removed) { gc::PublishRemovals(removed, publisher_); });
   store_.SetObserver([this](const metadata::Changes& changes) { scheduler_.NoteChanges(changes); });
-  scheduler_.Start([this] {
-    absl::StatusOr<gc::Stats> stats = collector_->Collect();
-    // What a burst of requests and the collection itself took goes back to the system.
-    ::malloc_trim(0);
-    return stats;
-  });
+  scheduler_.Start([this] { return Collect(); });
+}
+
+absl::StatusOr<gc::Stats> GcPart::Collect() {
+  absl::StatusOr<gc::Stats> stats = collector_->Collect();
+  if (metrics_ != nullptr && stats.ok()) {
+    metrics_->Collected(stats->mark + stats->sweep + stats->cleanup, stats->removed);
+  } else if (metrics_ != nullptr) {
+    metrics_->Failed();
+  }
+  // What a burst of requests and the collection itself took goes back to the system.
+  ::malloc_trim(0);
+  return stats;
 }
 
 void GcPart::Stop() {

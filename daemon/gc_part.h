@@ -7,6 +7,7 @@
 #include "daemon/config.h"
 #include "services/gc/collector.h"
 #include "services/gc/scheduler.h"
+#include "services/metrics/gc_metrics.h"
 #include "services/rpc/event_publisher.h"
 
 namespace gantry::daemon {
@@ -15,8 +16,9 @@ namespace gantry::daemon {
 // something to trigger from the start, and something to collect between Start and Stop.
 class GcPart {
  public:
-  // All outlive this.
-  GcPart(const Config& config, metadata::Store& store, rpc::EventPublisher& publisher);
+  // All outlive this. `metrics` may be null.
+  GcPart(const Config& config, metadata::Store& store, rpc::EventPublisher& publisher,
+         metrics::GcMetrics* metrics);
   ~GcPart();
 
   [[nodiscard]] gc::Trigger& trigger() { return scheduler_; }
@@ -25,9 +27,12 @@ class GcPart {
   void Stop();
 
  private:
+  absl::StatusOr<gc::Stats> Collect();
+
   const Config& config_;
   metadata::Store& store_;
   rpc::EventPublisher& publisher_;
+  metrics::GcMetrics* const metrics_;
   std::unique_ptr<gc::Collector> collector_;
   gc::Scheduler scheduler_;
 };

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "daemon/sockets.h"
+#include "services/metrics/grpc_interceptor.h"
 
 namespace gantry::daemon {
 namespace {
@@ -46,7 +47,8 @@ GrpcListener::GrpcListener(std::string path, std::unique_ptr<grpc::Server> serve
 GrpcListener::~GrpcListener() { Stop(absl::ZeroDuration()); }
 
 absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(const Config& config,
-                                                                  const NamedServices& services) {
+                                                                  const NamedServices& services,
+                                                                  metrics::GrpcMetrics* counted) {
   const std::string& path = config.grpc.address;
   GANTRY_RETURN_IF_ERROR(PrepareSocketPath(path));
   grpc::EnableDefaultHealthCheckService(true);
@@ -59,6 +61,12 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(const Config& 
   int port = 0;
   builder.AddListeningPort(absl::StrCat("unix:", path), grpc::InsecureServerCredentials(), &port);
   for (const auto& [name, service] : services) builder.RegisterService(service);
+
+  if (counted != nullptr) {
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> counters;
+    counters.push_back(metrics::CountCalls(*counted));
+    builder.experimental().SetInterceptorCreators(std::move(counters));
+  }
 
   std::unique_ptr<grpc::Server> server;
   {

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "daemon/config.h"
+#include "services/metrics/grpc_metrics.h"
 
 namespace grpc {
 class Server;
@@ -23,9 +24,11 @@ class GrpcListener {
  public:
   using NamedServices = std::vector<std::pair<std::string, grpc::Service*>>;
 
-  // Serves from the moment it returns. The services must outlive it.
+  // Serves from the moment it returns. The services must outlive it, and so must `counted`, which
+  // may be null: what calls come to.
   static absl::StatusOr<std::unique_ptr<GrpcListener>> Start(const Config& config,
-                                                             const NamedServices& services);
+                                                             const NamedServices& services,
+                                                             metrics::GrpcMetrics* counted);
   ~GrpcListener();
 
   // Takes no more calls, lets those under way end until `patience` is over, then cancels them.

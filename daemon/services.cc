@@ -17,6 +17,8 @@
 #include "services/events/envelope_convert.h"
 #include "services/events/events_service.h"
 #include "services/introspection/introspection_service.h"
+#include "services/metrics/container_families.h"
+#include "services/metrics/task_families.h"
 #include "services/rpc/remote.h"
 #include "services/version/version_service.h"
 
@@ -25,9 +27,12 @@ namespace gantry::daemon {
 // In the order of dependence: each part refers to some above it. Those that may be absent are
 // pointers.
 struct Services::Parts {
-  Parts(const Config& wanted, Pools pools, std::unique_ptr<metadata::Store> opened)
-      : config(wanted), store(std::move(opened)), shared{config,       *store,     publisher,
-                                                         gc.trigger(), pools.disk, pools.layers} {}
+  Parts(const Config& wanted, Pools pools, std::unique_ptr<metadata::Store> opened,
+        metrics::GcMetrics* collections)
+      : config(wanted),
+        store(std::move(opened)),
+        gc(config, *store, publisher, collections),
+        shared{config, *store, publisher, gc.trigger(), pools.disk, pools.layers} {}
   // Nothing collects any more when what is collected goes.
   ~Parts() { gc.Stop(); }
 
@@ -35,7 +40,7 @@ struct Services::Parts {
   std::unique_ptr<metadata::Store> store;
   events::EventBus bus{&events::DecodeEventField};
   events::BusPublisher publisher{bus};
-  GcPart gc{config, *store, publisher};
+  GcPart gc;
   const Shared shared;
   RecordServices records{shared};
   std::unique_ptr<ContentPart> content;
@@ -123,11 +128,11 @@ Services::Services(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Services::~Services() = default;
 
 absl::StatusOr<std::unique_ptr<Services>> Services::Open(const Config& config, EventLoop& loop,
-                                                         Pools pools,
-                                                         runtime::ZygoteClient* zygote) {
+                                                         Pools pools, runtime::ZygoteClient* zygote,
+                                                         metrics::GcMetrics* collections) {
   GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<metadata::Store> store,
                           metadata::Store::Open(absl::StrCat(config.root, "/metadata")));
-  auto parts = std::make_unique<Parts>(config, pools, std::move(store));
+  auto parts = std::make_unique<Parts>(config, pools, std::move(store), collections);
   GANTRY_RETURN_IF_ERROR(parts->Open(loop, zygote));
   parts->Name();
   return std::unique_ptr<Services>(new Services(std::move(parts)));
@@ -141,6 +146,23 @@ const GrpcListener::NamedServices& Services::grpc() const { return parts_->named
 
 absl::Status Services::ForwardShimEvent(absl::string_view payload) {
   return daemon::ForwardShimEvent(payload, parts_->tasks->manager(), parts_->bus);
+}
+
+void Services::WriteFamilies(const metrics::FamilySink& sink) const {
+  metrics::FamilyBuilder build("gantry_build_info", "The daemon's version",
+                               prometheus::MetricType::Gauge);
+  build.Add(1, {{"version", kVersion}, {"revision", kRevision}});
+  std::move(build).WriteTo(sink);
+  if (parts_->tasks == nullptr) return;
+  metrics::WriteTaskFamilies(parts_->tasks->manager().Count(), sink);
+  metrics::WriteContainerFamilies(parts_->tasks->manager().ReadStats(), sink);
+}
+
+absl::Status Services::CheckHealth() const {
+  return Annotate(parts_->store->View([](const metadata::Reader& reader) {
+    return reader.Namespaces("namespaces").status();
+  }),
+                  "read the metadata store");
 }
 
 void Services::EndStreams() {

@@ -10,13 +10,14 @@
 #include "base/executor.h"
 #include "daemon/config.h"
 #include "daemon/grpc_listener.h"
+#include "daemon/metrics_part.h"
 #include "runtime/zygote/zygote_client.h"
 
 namespace gantry::daemon {
 
 // The services of one daemon, those that its configuration names, wired together: the store, and
 // the parts on it. Loop, executors and zygote outlive it.
-class Services {
+class Services final : public Observed {
  public:
   // Pools for work that blocks; see Shared.
   struct Pools {
@@ -26,9 +27,11 @@ class Services {
 
   // `zygote` is null in a daemon that serves no tasks. Errors: of the store and the parts;
   // InvalidArgument if a service is wanted without one that it works on.
+  // `collections` may be null, and outlives this.
   static absl::StatusOr<std::unique_ptr<Services>> Open(const Config& config, EventLoop& loop,
-                                                        Pools pools, runtime::ZygoteClient* zygote);
-  ~Services();
+                                                        Pools pools, runtime::ZygoteClient* zygote,
+                                                        metrics::GcMetrics* collections);
+  ~Services() override;
 
   // Takes up the tasks of an earlier life. The loop must be running. Call before serving.
   absl::Status Restore();
@@ -38,6 +41,9 @@ class Services {
 
   // One event that a shim sends over ttrpc; on the loop's thread, in a daemon that serves tasks.
   absl::Status ForwardShimEvent(absl::string_view payload);
+
+  void WriteFamilies(const metrics::FamilySink& sink) const override;
+  [[nodiscard]] absl::Status CheckHealth() const override;
 
   // Ends event streams and calls to other processes, so that a server that drains need not wait for
   // them.

@@ -1,5 +1,6 @@
 #include "daemon/sockets.h"
 
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -39,6 +40,30 @@ absl::StatusOr<Address> AddressOf(absl::string_view path) {
 absl::StatusOr<UniqueFd> NewSocket(int type) {
   UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ErrnoError(errno, "make a unix socket");
+  return fd;
+}
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+absl::StatusOr<AddressList> Resolve(const std::string& host, uint16_t port,
+                                    const addrinfo& wanted) {
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wanted, &found);
+  if (error == EAI_SYSTEM) return ErrnoError(errno, absl::StrCat("look up ", host));
+  if (error != 0) {
+    return absl::NotFoundError(absl::StrCat("look up ", host, ": ", ::gai_strerror(error)));
+  }
+  return AddressList(found, &::freeaddrinfo);
+}
+
+absl::StatusOr<UniqueFd> ListenAt(const addrinfo& address) {
+  UniqueFd fd(::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return ErrnoError(errno, "make a socket");
+  // A daemon that starts again need not wait for connections of its last life.
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(fd.get(), address.ai_addr, address.ai_addrlen) != 0) return ErrnoError(errno, "bind");
+  if (::listen(fd.get(), SOMAXCONN) != 0) return ErrnoError(errno, "listen");
   return fd;
 }
 
@@ -89,6 +114,44 @@ absl::StatusOr<UniqueFd> ListenUnix(const Endpoint& endpoint) {
     return ErrnoError(errno, absl::StrCat("listen at ", path));
   }
   return fd;
+}
+
+absl::StatusOr<UniqueFd> ListenTcp(const TcpAddress& address) {
+  addrinfo wanted{};
+  wanted.ai_family = AF_UNSPEC;
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  // "::" takes IPv4 as well, where the machine has IPv6.
+  const bool all = address.host.empty();
+  GANTRY_ASSIGN_OR_RETURN(const AddressList addresses,
+                          Resolve(all ? "::" : address.host, address.port, wanted));
+  absl::Status status;
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    absl::StatusOr<UniqueFd> fd = ListenAt(*at);
+    if (fd.ok()) return fd;
+    if (status.ok()) status = fd.status();
+  }
+  if (const int error = ErrnoOf(status); all && (error == EAFNOSUPPORT || error == EADDRNOTAVAIL)) {
+    return ListenTcp({"0.0.0.0", address.port});
+  }
+  return Annotate(status, absl::StrCat("listen at ", address.host, ":", address.port));
+}
+
+absl::StatusOr<std::string> LocalAddressOf(const UniqueFd& socket) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
+    return ErrnoError(errno, "ask a socket for its address");
+  }
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  const int error = ::getnameinfo(reinterpret_cast<const sockaddr*>(&storage), length, host,
+                                  sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+  if (error != 0) {
+    return absl::InternalError(absl::StrCat("write out an address: ", ::gai_strerror(error)));
+  }
+  return storage.ss_family == AF_INET6 ? absl::StrCat("[", host, "]:", port)
+                                       : absl::StrCat(host, ":", port);
 }
 
 void NotifySupervisor(const char* state) {

@@ -72,6 +72,16 @@ void TomlTable::String(absl::string_view key, std::string* value) {
   *value = text->get();
 }
 
+void TomlTable::CheckedString(absl::string_view key, std::string* value,
+                              const std::function<absl::Status(const std::string&)>& check) {
+  String(key, value);
+  const toml::node* node = Find(key);
+  if (node == nullptr || !node->is_string()) return;
+  if (const absl::Status checked = check(*value); !checked.ok()) {
+    Fail(*node, key, checked.message());
+  }
+}
+
 void TomlTable::Strings(absl::string_view key, std::vector<std::string>* values) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;

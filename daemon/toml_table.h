@@ -31,6 +31,9 @@ class TomlTable {
         error_(error) {}
 
   void String(absl::string_view key, std::string* value);
+  // `check` says what is wrong with a value, without naming the key.
+  void CheckedString(absl::string_view key, std::string* value,
+                     const std::function<absl::Status(const std::string&)>& check);
   void Strings(absl::string_view key, std::vector<std::string>* values);
   void Bool(absl::string_view key, bool* value);
   // Error when outside `least` to `most`.

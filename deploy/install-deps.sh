@@ -9,6 +9,7 @@ build="ca-certificates g++ cmake ninja-build ccache mold pkg-config clang-format
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libprotoc-dev libgrpc++-dev libabsl-dev
   libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libre2-dev
   libseccomp-dev libssl-dev liblmdb-dev libarchive-dev libisal-dev libzstd-dev zlib1g-dev libcap-dev
+  prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev"
 # Clients and tools that the tests and the quickstart run: ctr comes with containerd, which is not started.
 tools="busybox-static containerd runc python3 iproute2 uidmap util-linux procps binutils"

@@ -36,6 +36,7 @@ struct Task {
   std::string id;
   std::string bundle;
   std::string cgroups_path;
+  std::string runtime;  // the name in the container's record; empty if that is gone
 
   bool ready = false;     // visible: the shim's Create has been answered
   bool deleting = false;  // a Delete is under way

@@ -45,6 +45,7 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   const TaskPtr task = *std::move(reserved);
   // Where the runtime puts it, too, if the spec does not say.
   task->cgroups_path = cgroups_path->empty() ? "/" + request.id : *std::move(cgroups_path);
+  task->runtime = container->runtime_name;
 
   absl::Status prepared = bundles.Create(ns, request.id, container->spec.value).status();
   if (prepared.ok()) prepared = FaultPoint("tasks.create.bundle");

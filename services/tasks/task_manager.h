@@ -2,7 +2,6 @@
 #define GANTRY_SERVICES_TASKS_TASK_MANAGER_H_
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,9 +11,9 @@
 #include "base/any.h"
 #include "base/event_loop.h"
 #include "base/executor.h"
-#include "runtime/cgroup/stats.h"
 #include "services/tasks/runtime_names.h"
 #include "services/tasks/shim.h"
+#include "services/tasks/tasks.h"
 
 namespace gantry::tasks {
 
@@ -69,18 +68,6 @@ struct TaskMetrics {
   std::string id;
   absl::Time at;
   Any data;
-};
-
-// What the kernel counts for one container.
-struct ContainerStats {
-  std::string ns;
-  std::string id;
-  runtime::CgroupStats stats;
-};
-
-struct TaskCounts {
-  std::map<Status, size_t> tasks;
-  size_t shims = 0;  // that live
 };
 
 struct Task;

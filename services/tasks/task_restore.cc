@@ -96,6 +96,10 @@ void TaskManager::Core::RestoreOne(const TaskPtr& task, const std::function<void
     absl::StatusOr<std::string> path = CgroupsPathOf(*config);
     if (path.ok()) task->cgroups_path = path->empty() ? "/" + task->id : *std::move(path);
   }
+  if (absl::StatusOr<ContainerInfo> container = options.find_container(task->ns, task->id);
+      container.ok()) {
+    task->runtime = std::move(container->runtime_name);
+  }
   const uint32_t pid = ReadInitPid(task->bundle);
   absl::StatusOr<LaunchedShim> shim = launcher.Reconnect(task->ns, task->id, task->bundle);
   if (!shim.ok()) {

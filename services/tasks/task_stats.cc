@@ -99,7 +99,9 @@ std::vector<ContainerStats> TaskManager::ReadStats() const {
   std::vector<ContainerStats> all;
   for (const Core::TaskPtr& task : tasks) {
     absl::StatusOr<runtime::CgroupStats> stats = StatsOf(task->cgroups_path);
-    if (stats.ok()) all.push_back({task->ns, task->id, *std::move(stats)});
+    if (stats.ok()) {
+      all.push_back({task->ns, task->id, task->runtime, *std::move(stats)});
+    }
   }
   return all;
 }
@@ -108,7 +110,10 @@ TaskCounts TaskManager::Count() const {
   TaskCounts counts;
   const std::lock_guard lock(core_->mutex);
   for (const auto& [key, task] : core_->tasks) {
-    if (task->ready) ++counts.tasks[task->init.state.status];
+    if (!task->ready) continue;
+    // A shim of another make may say a number that is none of the contract's.
+    const auto status = static_cast<size_t>(task->init.state.status);
+    ++counts.tasks[status < kStatusCount ? status : 0];
   }
   counts.shims = core_->watched.size();
   return counts;

@@ -28,7 +28,7 @@ SIBLING = re.compile(r"services/(\w+)/\1\.h$")
 INCLUDE = re.compile(r'^\s*#include\s+(["<])([^">]+)[">]')
 MAX_LINES = 600
 # Of a service folder, the files that speak gRPC or protobuf: adapters, reactors, clients of shims.
-ADAPTER = re.compile(r"(_service|_reactor|_publisher|_convert|_client|_launcher)\.(h|cc)$")
+ADAPTER = re.compile(r"(_service|_reactor|_publisher|_convert|_client|_launcher|_interceptor)\.(h|cc)$")
 
 
 def folder_of(path):

@@ -19,9 +19,9 @@ def cgroups_named(name):
 class Gantryd:
     """Starts the daemon in the constructor; `close` ends it and checks that nothing of it is left."""
 
-    def __init__(self, binary, arguments=()):
+    def __init__(self, binary, arguments=(), log_level="warn"):
         self._binary = binary
-        self._arguments = list(arguments)
+        self._arguments = ["--log-level", log_level, *arguments]
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="gantry-interop-"))
         self.socket = self.work / "gantry.sock"
         self.namespace = f"interop{os.getpid()}"
@@ -32,7 +32,7 @@ class Gantryd:
     def start(self, **environment):
         self._process = subprocess.Popen(
             [self._binary, "--root", self.work / "root", "--state", self.work / "state",
-             "--address", self.socket, "--log-level", "warn", *self._arguments],
+             "--address", self.socket, *self._arguments],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env={**os.environ, **environment})
         give_up = time.monotonic() + 30
         while self.ctr("version").returncode != 0:

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/tcp_address.h"
+
 namespace gantry::daemon {
 namespace {
 
@@ -39,6 +41,9 @@ oom_score = -999
 [debug]
   level = "debug"
   format = "json"
+[metrics]
+  address = "127.0.0.1:1338"
+  grpc_histogram = true
 [plugins."io.containerd.gc.v1.scheduler"]
   pause_threshold = 0.5
   schedule_delay = "1s500ms"
@@ -73,6 +78,8 @@ oom_score = -999
   EXPECT_EQ(config.TtrpcAddress(), "/s/b.sock");
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_EQ(config.log_format, "json");
+  EXPECT_EQ(config.metrics_address, "127.0.0.1:1338");
+  EXPECT_TRUE(config.metrics_grpc_histogram);
   EXPECT_EQ(config.gc.pause_threshold, 0.5);
   EXPECT_EQ(config.gc.schedule_delay, absl::Milliseconds(1500));
   EXPECT_EQ(config.layer.max_bytes, 1000);
@@ -208,6 +215,34 @@ TEST(ConfigTest, ADumpReadsBackToTheSame) {
   EXPECT_THAT(parsed->warnings, IsEmpty());
   EXPECT_EQ(parsed->config.root, config.root);
   EXPECT_EQ(DumpConfig(parsed->config), dump);
+}
+
+TEST(ConfigTest, ABadMetricsAddressIsNamedWithFileLineAndKey) {
+  const auto error = [](absl::string_view address) {
+    return std::string(
+        ErrorOf(absl::StrCat("version = 3\n[metrics]\n  address = \"", address, "\"\n")).message());
+  };
+  EXPECT_THAT(error("localhost"), testing::StartsWith("c.toml:3: metrics.address: "));
+  EXPECT_THAT(error("localhost"), HasSubstr("\"localhost\" has no port"));
+  EXPECT_THAT(error("127.0.0.1:http"), HasSubstr("has the port \"http\""));
+  EXPECT_THAT(error("127.0.0.1:65536"), HasSubstr("no number up to 65535"));
+  EXPECT_THAT(error("127.0.0.1:"), HasSubstr("has the port \"\""));
+  EXPECT_THAT(error("::1:1338"), HasSubstr("must be in brackets"));
+  EXPECT_THAT(error("[::1:1338"), HasSubstr("bracket that is not closed"));
+  EXPECT_THAT(error("unix:///run/m.sock:1"), HasSubstr("more than one colon"));
+  EXPECT_EQ(error(""), "");
+}
+
+TEST(TcpAddressTest, HostAndPortAreTakenApart) {
+  const auto parsed = [](absl::string_view text) {
+    const auto address = ParseTcpAddress(text);
+    EXPECT_TRUE(address.ok()) << address.status();
+    return address.ok() ? absl::StrCat(address->host, " ", address->port) : "";
+  };
+  EXPECT_EQ(parsed("127.0.0.1:1338"), "127.0.0.1 1338");
+  EXPECT_EQ(parsed("[::1]:1"), "::1 1");
+  EXPECT_EQ(parsed("node-7.example:65535"), "node-7.example 65535");
+  EXPECT_EQ(parsed(":0"), " 0");
 }
 
 }  // namespace
