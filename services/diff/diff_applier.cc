@@ -13,6 +13,7 @@ namespace gantry::diff {
 absl::StatusOr<Applied> ApplyLayer(int fd, uint64_t size_bytes, const std::vector<Mount>& mounts,
                                    const LayerLimits& limits) {
   GANTRY_ASSIGN_OR_RETURN(const UniqueFd root, OpenMountedTree(mounts));
+  GANTRY_RETURN_IF_ERROR(FaultPoint("diff.apply.mounted"));
   GANTRY_ASSIGN_OR_RETURN(const std::unique_ptr<LayerStream> stream,
                           LayerStream::Start(fd, size_bytes, limits));
   TarReader tar(*stream);
@@ -31,7 +32,9 @@ absl::StatusOr<Applied> ApplyLayer(int fd, uint64_t size_bytes, const std::vecto
   }
   GANTRY_RETURN_IF_ERROR(writer.Finish());
   GANTRY_RETURN_IF_ERROR(FaultPoint("diff.apply.finish"));
-  return stream->Finish();
+  GANTRY_ASSIGN_OR_RETURN(const Applied applied, stream->Finish());
+  GANTRY_RETURN_IF_ERROR(FaultPoint("diff.apply.digested"));
+  return applied;
 }
 
 }  // namespace gantry::diff

@@ -182,6 +182,7 @@ absl::Status LayerWriter::MakeFile(const Directory& parent, const std::string& b
   int64_t end = 0;
   GANTRY_ASSIGN_OR_RETURN(const int64_t size,
                           data([&](int64_t offset, absl::string_view bytes) -> absl::Status {
+                            GANTRY_RETURN_IF_ERROR(FaultPoint("diff.apply.data"));
                             end = offset + static_cast<int64_t>(bytes.size());
                             return WriteAt(file.get(), offset, bytes);
                           }));

@@ -6,7 +6,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <iostream>
 
@@ -86,6 +88,33 @@ TEST_F(DiskFullTest, ImagesAreDeletedAndCollectedOnAFullDiskAndGiveTheirSpaceBac
   struct statvfs room {};
   ASSERT_EQ(::statvfs(daemon_->root().c_str(), &room), 0);
   EXPECT_GT(room.f_bavail * room.f_frsize, 60000u);
+}
+
+TEST_F(DiskFullTest, ALayerThatDoesNotFitIsToldWithItsEntryAndGivesItsSpaceBack) {
+  Scenario scenario(*daemon_);
+  const std::string layer = Unpacking::Layer(1 << 20);
+  for (const char* name : {"make a lease", "write the layer", "unpack the base"}) {
+    ASSERT_TRUE(scenario.Run(name).ok()) << name;
+  }
+  ASSERT_TRUE(scenario.Write(layer, {}).ok());
+  // Half of it fits.
+  Fill();
+  struct stat filler {};
+  ASSERT_EQ(::stat(Filler().c_str(), &filler), 0);
+  ASSERT_EQ(::truncate(Filler().c_str(), filler.st_size - (512 << 10)), 0);
+  Unpacking& client = scenario.unpacking();
+  const absl::Status status = client.Unpack("large", "base", layer);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("layer entry \"etc/large\""));
+  EXPECT_THAT(scenario.Problems(), IsEmpty());
+  ASSERT_TRUE(client.Abandon("large").ok());
+  ASSERT_TRUE(scenario.CleanUp().ok());
+  struct statvfs room {};
+  ASSERT_EQ(::statvfs(daemon_->root().c_str(), &room), 0);
+  EXPECT_GT(room.f_bavail * room.f_frsize, 400u << 10);
+  Free();
+  ASSERT_TRUE(client.Unpack("large", "base", layer).ok());
+  EXPECT_THAT(client.Problems("large", 1 << 20), IsEmpty());
 }
 
 TEST_F(DiskFullTest, GantrydStartsOnAFullDiskWithAllThatItHad) {

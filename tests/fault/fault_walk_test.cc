@@ -1,5 +1,6 @@
-// Kills a real gantryd at every durable step of imports, deletes and collections, each time that it
-// is passed, and holds the next one to what was acknowledged.
+// Kills a real gantryd at every durable step of imports, unpacks, deletes and collections, each
+// time that it is passed, and holds the next one to what was acknowledged; and has it find the disk
+// full at every step of an unpack.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -106,8 +107,38 @@ class FaultWalkTest : public testing::Test {
     Kill();
   }
 
+  // The disk is full at the `nth` pass of `point`, and not any more when the client tries again.
+  void FillAt(const std::string& point, int nth) {
+    SCOPED_TRACE(point + "@" + std::to_string(nth));
+    ++refusals_;
+    const std::string fault = point + "@" + std::to_string(nth) + "=ENOSPC";
+    const absl::Status up = Restart({"GANTRY_FAULT=" + fault});
+    ASSERT_TRUE(up.ok()) << up;
+    Scenario scenario(*daemon_);
+    int refused = 0;
+    for (const Scenario::Step& step : scenario.Steps()) {
+      const absl::Status status = step.run();
+      if (status.ok()) continue;
+      ++refused;
+      EXPECT_TRUE(absl::IsResourceExhausted(status)) << step.name << ": " << status;
+      EXPECT_THAT(scenario.Problems(), IsEmpty());
+      const absl::Status again = step.run();
+      EXPECT_TRUE(again.ok()) << step.name << ": " << again;
+    }
+    EXPECT_EQ(refused, 1);
+    looked_for_ += scenario.acknowledged();
+    const std::vector<std::string> problems = scenario.Problems();
+    EXPECT_THAT(problems, IsEmpty());
+    lost_ += problems.size();
+    const std::vector<std::string> remains = scenario.Remains(daemon_->root());
+    EXPECT_THAT(remains, IsEmpty());
+    orphans_ += remains.size();
+    Kill();
+  }
+
+  enum class Fault { kKill, kFullDisk };
   // Walks the points whose names begin with one of `prefixes`.
-  void Walk(const std::vector<std::string>& prefixes) {
+  void Walk(const std::vector<std::string>& prefixes, Fault fault = Fault::kKill) {
     Prepare();
     const std::map<std::string, int> passes = Passes();
     size_t points = 0;
@@ -117,16 +148,19 @@ class FaultWalkTest : public testing::Test {
       });
       if (!wanted) continue;
       ++points;
-      for (int nth = 1; nth <= times && !HasFatalFailure(); ++nth) KillAt(point, nth);
+      for (int nth = 1; nth <= times && !HasFatalFailure(); ++nth) {
+        fault == Fault::kKill ? KillAt(point, nth) : FillAt(point, nth);
+      }
     }
-    std::cout << points << " fault points, " << kills_ << " kills, " << looked_for_
-              << " acknowledged things looked for, " << lost_ << " lost, " << orphans_
-              << " orphans\n";
-    EXPECT_GT(kills_, 0);
+    std::cout << points << " fault points, " << kills_ << " kills, " << refusals_
+              << " times a full disk, " << looked_for_ << " acknowledged things looked for, "
+              << lost_ << " lost, " << orphans_ << " orphans\n";
+    EXPECT_GT(kills_ + refusals_, 0);
   }
 
   std::unique_ptr<DaemonProcess> daemon_;
   int kills_ = 0;
+  int refusals_ = 0;
   size_t looked_for_ = 0;
   size_t lost_ = 0;
   size_t orphans_ = 0;
@@ -144,6 +178,14 @@ TEST_F(FaultWalkTest, AKillAtAnyStepOfACollectionOrASnapshotLosesNothingAndShows
   Walk({"gc.", "snapshots."});
 }
 
+TEST_F(FaultWalkTest, AKillAtAnyStepOfAnUnpackLosesNothingAndShowsNothingHalfDone) {
+  Walk({"diff."});
+}
+
+TEST_F(FaultWalkTest, AFullDiskAtAnyStepOfAnUnpackIsToldAndLeavesNothing) {
+  Walk({"diff."}, Fault::kFullDisk);
+}
+
 TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
   Prepare();
   std::vector<std::string> passed;
@@ -154,9 +196,11 @@ TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
           "content.abort.recorded", "content.abort.set_aside", "content.collect.unlink",
           "content.commit.durable", "content.commit.named", "content.commit.recorded",
           "content.commit.renamed", "content.commit.synced", "content.ingest.directory",
-          "content.ingest.recorded", "content.write", "gc.finished", "gc.marked", "gc.settled",
-          "gc.swept", "metadata.commit.after", "metadata.commit.before", "snapshots.commit.synced",
-          "snapshots.create.directory", "snapshots.remove.record", "snapshots.remove.unlink"));
+          "content.ingest.recorded", "content.write", "diff.apply.data", "diff.apply.digested",
+          "diff.apply.entry", "diff.apply.finish", "diff.apply.mounted", "gc.finished", "gc.marked",
+          "gc.settled", "gc.swept", "metadata.commit.after", "metadata.commit.before",
+          "snapshots.commit.synced", "snapshots.create.directory", "snapshots.remove.record",
+          "snapshots.remove.unlink"));
 }
 
 }  // namespace

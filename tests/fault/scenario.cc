@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "tests/fault/calls.h"
 
 namespace gantry::test {
 namespace {
@@ -13,27 +14,9 @@ namespace images = containerd::services::images::v1;
 namespace leases = containerd::services::leases::v1;
 namespace snapshots = containerd::services::snapshots::v1;
 
-constexpr char kLease[] = "import";
-constexpr char kSnapshotter[] = "overlayfs";
+constexpr size_t kFileBytes = 70000;
 
-struct Context : grpc::ClientContext {
-  explicit Context(bool leased = false) {
-    AddMetadata("containerd-namespace", "fault");
-    if (leased) AddMetadata("containerd-lease", kLease);
-    set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-  }
-};
-
-absl::Status ToAbsl(const grpc::Status& status) {
-  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
-}
-
-// Doing a thing again finds it done.
-absl::Status Idempotent(const absl::Status& status) {
-  return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
-}
-
-std::string Layer() { return std::string(70000, 'l'); }
+std::string Layer() { return Unpacking::Layer(kFileBytes); }
 std::string Config() { return "config"; }
 std::string Manifest() { return "manifest"; }
 std::string Second() { return "manifest of the second image"; }
@@ -47,6 +30,7 @@ void Scenario::Connect(const DaemonProcess& daemon) {
   images_ = images::Images::NewStub(channel);
   leases_ = leases::Leases::NewStub(channel);
   snapshots_ = snapshots::Snapshots::NewStub(channel);
+  unpacking_.Connect(channel);
 }
 
 std::vector<Scenario::Step> Scenario::Steps() {
@@ -75,6 +59,21 @@ std::vector<Scenario::Step> Scenario::Steps() {
       {"delete the lease", [this] { return DeleteLease(); }},
       {"delete the second image", [this] { return DeleteImage("second"); }},
   };
+}
+
+absl::Status Scenario::Run(const std::string& name) {
+  for (const Step& step : Steps()) {
+    if (step.name == name) return step.run();
+  }
+  return absl::NotFoundError(absl::StrCat("no step \"", name, "\""));
+}
+
+absl::Status Scenario::CleanUp() {
+  Context context;
+  snapshots::CleanupRequest cleanup;
+  cleanup.set_snapshotter(kSnapshotter);
+  google::protobuf::Empty empty;
+  return ToAbsl(snapshots_->Cleanup(&context, cleanup, &empty));
 }
 
 absl::Status Scenario::Note(const absl::Status& status, Kind kind, const std::string& name) {
@@ -151,25 +150,7 @@ absl::Status Scenario::AbandonAndAbort() {
 }
 
 absl::Status Scenario::Unpack(const std::string& name, const std::string& parent) {
-  snapshots::PrepareSnapshotRequest prepare;
-  prepare.set_snapshotter(kSnapshotter);
-  prepare.set_key(absl::StrCat("extract ", name));
-  prepare.set_parent(parent);
-  (*prepare.mutable_labels())["containerd.io/snapshot.ref"] = name;
-  snapshots::PrepareSnapshotResponse prepared;
-  Context first(/*leased=*/true);
-  const absl::Status status = ToAbsl(snapshots_->Prepare(&first, prepare, &prepared));
-  if (!Idempotent(status).ok()) return status;
-  if (absl::IsAlreadyExists(status) && status.message().find("target") != std::string::npos) {
-    return Note(absl::OkStatus(), Kind::kSnapshot, name);
-  }
-  snapshots::CommitSnapshotRequest commit;
-  commit.set_snapshotter(kSnapshotter);
-  commit.set_key(prepare.key());
-  commit.set_name(name);
-  google::protobuf::Empty empty;
-  Context second(/*leased=*/true);
-  return Note(ToAbsl(snapshots_->Commit(&second, commit, &empty)), Kind::kSnapshot, name);
+  return Note(unpacking_.Unpack(name, parent, Layer()), Kind::kSnapshot, name);
 }
 
 absl::Status Scenario::MakeAndRemoveSnapshot() {
@@ -322,6 +303,10 @@ void Scenario::CheckListed(std::vector<std::string>* problems) {
       if (!status.ok()) {
         problems->push_back(absl::StrCat("listed snapshot ", info.name(), ": ", status.ToString()));
       }
+      if (info.kind() != snapshots::COMMITTED) continue;
+      for (std::string& problem : unpacking_.Problems(info.name(), kFileBytes)) {
+        problems->push_back(std::move(problem));
+      }
     }
   }
   if (!found->Finish().ok()) problems->push_back("the list of snapshots broke off");
@@ -336,11 +321,7 @@ std::vector<std::string> Scenario::Remains(const std::string& root) {
   say(DeleteImage("second"));
   say(DeleteImage("first"));
   acknowledged_.clear();
-  Context cleaning;
-  snapshots::CleanupRequest cleanup;
-  cleanup.set_snapshotter(kSnapshotter);
-  google::protobuf::Empty empty;
-  say(ToAbsl(snapshots_->Cleanup(&cleaning, cleanup, &empty)));
+  say(CleanUp());
   for (const char* directory : {"/content/blobs/sha256", "/content/ingest", "/snapshots"}) {
     const auto names = ListDirectory(root + directory);
     say(names.status());

@@ -12,6 +12,7 @@
 #include "proto/containerd/services/images/v1/images.grpc.pb.h"
 #include "proto/containerd/services/leases/v1/leases.grpc.pb.h"
 #include "proto/containerd/services/snapshots/v1/snapshots.grpc.pb.h"
+#include "tests/fault/unpacking.h"
 #include "tests/support/daemon_process.h"
 
 namespace gantry::test {
@@ -32,6 +33,16 @@ class Scenario {
   // In order. A step that has been done may be done again.
   std::vector<Step> Steps();
 
+  // The step of that name.
+  absl::Status Run(const std::string& name);
+
+  // Uploads a blob that the lease holds; without `commit` half of it.
+  absl::Status Write(const std::string& data, const std::map<std::string, std::string>& labels,
+                     bool commit = true);
+  [[nodiscard]] Unpacking& unpacking() { return unpacking_; }
+  // Waits until removed snapshots have given their space back.
+  absl::Status CleanUp();
+
   // Whether all that was acknowledged is there and whole, and nothing is half there. What is wrong,
   // a sentence each.
   std::vector<std::string> Problems();
@@ -47,8 +58,6 @@ class Scenario {
   // Runs `call`, and writes down that `kind` `name` holds if it succeeds.
   absl::Status Note(const absl::Status& status, Kind kind, const std::string& name);
   void Forget(Kind kind, const std::string& name);
-  absl::Status Write(const std::string& data, const std::map<std::string, std::string>& labels,
-                     bool commit = true);
   absl::Status AbandonAndAbort();
   absl::Status Unpack(const std::string& name, const std::string& parent);
   absl::Status MakeAndRemoveSnapshot();
@@ -63,6 +72,7 @@ class Scenario {
   std::unique_ptr<containerd::services::images::v1::Images::Stub> images_;
   std::unique_ptr<containerd::services::leases::v1::Leases::Stub> leases_;
   std::unique_ptr<containerd::services::snapshots::v1::Snapshots::Stub> snapshots_;
+  Unpacking unpacking_;
   std::map<std::pair<Kind, std::string>, bool> acknowledged_;
 };
 
