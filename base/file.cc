@@ -47,6 +47,8 @@ absl::Status RemoveBelow(int dirfd, const std::string& name, dev_t device,
                          const std::string& shown) {
   if (::unlinkat(dirfd, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   if (errno != EISDIR && errno != EPERM) return ErrnoError(errno, absl::StrCat("remove ", shown));
+  // An empty directory needs not be looked into; whatever else is wrong is told below.
+  if (::unlinkat(dirfd, name.c_str(), AT_REMOVEDIR) == 0) return absl::OkStatus();
   UniqueFd dir(::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!dir.valid()) {
     if (errno == ENOENT) return absl::OkStatus();

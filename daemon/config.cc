@@ -33,9 +33,7 @@ void ReadPlugins(TomlTable& plugins, Config* config) {
     table.Strings("mount_options", &config->overlayfs.mount_options);
     table.Bool("upperdir_label", &config->overlayfs.upperdir_label);
     table.Bool("sync_remove", &config->overlayfs.sync_remove);
-    // Clients change owners themselves, whether or not this allows them to.
-    bool slow_chown = false;
-    table.Bool("slow_chown", &slow_chown);
+    table.Bool("slow_chown", &config->overlayfs.slow_chown);
   });
   plugins.Table("io.containerd.snapshotter.v1.native",
                 [config](TomlTable& table) { table.String("root_path", &config->native_root); });
@@ -257,6 +255,7 @@ std::string DumpConfig(const Config& config) {
       "\n  mount_options = ", QuotedList(config.overlayfs.mount_options),
       "\n  upperdir_label = ", config.overlayfs.upperdir_label ? "true" : "false",
       "\n  sync_remove = ", config.overlayfs.sync_remove ? "true" : "false",
+      "\n  slow_chown = ", config.overlayfs.slow_chown ? "true" : "false",
       "\n\n[plugins.\"io.containerd.snapshotter.v1.native\"]\n  root_path = ",
       Quoted(config.native_root), "\n");
   for (const ProxyPlugin& plugin : config.proxy_plugins) dump += Dump(plugin);

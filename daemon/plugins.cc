@@ -48,7 +48,8 @@ void AddParts(const PluginPaths& paths, const Config& config, PluginRegistry* re
     registry->Add({.type = "io.containerd.snapshotter.v1",
                    .id = "overlayfs",
                    .platforms = here,
-                   .exports = {{"root", paths.snapshots}}});
+                   .exports = {{"root", paths.snapshots}},
+                   .capabilities = paths.overlayfs_capabilities});
     registry->Add({.type = "io.containerd.snapshotter.v1",
                    .id = "native",
                    .platforms = here,

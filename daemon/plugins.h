@@ -2,6 +2,7 @@
 #define GANTRY_DAEMON_PLUGINS_H_
 
 #include <string>
+#include <vector>
 
 #include "daemon/config.h"
 #include "services/introspection/plugin_registry.h"
@@ -13,6 +14,8 @@ struct PluginPaths {
   std::string snapshots;  // of the overlayfs snapshotter
   std::string native;     // and of the native one
   std::string state;      // of tasks
+  // What the overlayfs snapshotter can.
+  std::vector<std::string> overlayfs_capabilities = {};
 };
 
 // The parts of a daemon that runs by `config`, under the names that containerd gives them, so that

@@ -68,7 +68,8 @@ absl::Status Services::Parts::Open(EventLoop& loop, runtime::ZygoteClient* zygot
   }
   if (served.Has(Service::kDiff)) GANTRY_RETURN_IF_ERROR(OpenDiff());
   if (served.Has(Service::kTasks)) {
-    tasks = std::make_unique<TasksPart>(shared, loop, *zygote, records.containers());
+    tasks = std::make_unique<TasksPart>(shared, loop, *zygote, records.containers(),
+                                        snapshots == nullptr ? nullptr : snapshots->overlayfs());
   }
   if (served.IsWhole()) unbuilt = UnbuiltServices();
   GANTRY_RETURN_IF_ERROR(OpenIntrospection());
@@ -95,11 +96,14 @@ absl::Status Services::Parts::OpenDiff() {
 }
 
 absl::Status Services::Parts::OpenIntrospection() {
-  plugins = DescribePlugins({.root = config.root,
-                             .snapshots = SnapshotsPart::OverlayRoot(config),
-                             .native = SnapshotsPart::NativeRoot(config),
-                             .state = config.state},
-                            config);
+  plugins = DescribePlugins(
+      {.root = config.root,
+       .snapshots = SnapshotsPart::OverlayRoot(config),
+       .native = SnapshotsPart::NativeRoot(config),
+       .state = config.state,
+       .overlayfs_capabilities = snapshots == nullptr ? std::vector<std::string>()
+                                                      : snapshots->overlayfs()->Capabilities()},
+      config);
   GANTRY_ASSIGN_OR_RETURN(std::string uuid, introspection::LoadOrCreateUuid(config.root));
   GANTRY_ASSIGN_OR_RETURN(const uint64_t pid_namespace, introspection::PidNamespace());
   introspection = std::make_unique<introspection::IntrospectionService>(

@@ -23,9 +23,11 @@ std::string SnapshotsPart::NativeRoot(const Config& config) {
 
 absl::StatusOr<std::unique_ptr<SnapshotsPart>> SnapshotsPart::Open(const Shared& shared) {
   std::unique_ptr<SnapshotsPart> part(new SnapshotsPart());
-  GANTRY_ASSIGN_OR_RETURN(
-      part->overlayfs_, snapshots::OverlaySnapshotter::Open(OverlayRoot(shared.config),
-                                                            shared.store, shared.config.overlayfs));
+  snapshots::OverlayOptions options = shared.config.overlayfs;
+  // Of this daemon's own clients the task service maps the ids, whatever release they are of.
+  options.maps_in_mounts = shared.Callers() == rpc::Caller::kDaemon;
+  GANTRY_ASSIGN_OR_RETURN(part->overlayfs_, snapshots::OverlaySnapshotter::Open(
+                                                OverlayRoot(shared.config), shared.store, options));
   GANTRY_ASSIGN_OR_RETURN(
       part->native_, snapshots::NativeSnapshotter::Open(NativeRoot(shared.config), shared.store));
   part->shared_overlayfs_ =

@@ -26,6 +26,7 @@ class SnapshotsPart {
 
   void Name(GrpcListener::NamedServices* named);
   void AddCollectibles(std::vector<gc::Collectible*>* kinds);
+  [[nodiscard]] snapshots::OverlaySnapshotter* overlayfs() const { return overlayfs_.get(); }
   // Ends what waits for another process.
   void CancelCalls();
 

@@ -21,17 +21,28 @@ std::string OwnProgram() {
 
 // The part of a container's record that tasks are made from.
 absl::StatusOr<tasks::ContainerInfo> FindContainer(const containers::Containers& containers,
+                                                   snapshots::OverlaySnapshotter* overlayfs,
                                                    const std::string& ns, const std::string& id) {
   GANTRY_ASSIGN_OR_RETURN(containers::Container container, containers.Get(ns, id));
-  return tasks::ContainerInfo{.runtime_name = std::move(container.runtime_name),
-                              .runtime_options = std::move(container.runtime_options),
-                              .spec = std::move(container.spec)};
+  tasks::ContainerInfo info{.runtime_name = std::move(container.runtime_name),
+                            .runtime_options = std::move(container.runtime_options),
+                            .spec = std::move(container.spec)};
+  if (overlayfs != nullptr && container.snapshotter == "overlayfs" &&
+      !container.snapshot_key.empty()) {
+    absl::StatusOr<std::vector<std::string>> map =
+        overlayfs->IdMapOf(snapshots::Scope{ns, ""}, container.snapshot_key);
+    // Whether the task can do without its snapshot is not for here to say: the client has the
+    // mounts.
+    if (map.ok()) info.root_options = *std::move(map);
+  }
+  return info;
 }
 
 }  // namespace
 
 TasksPart::TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClient& zygote,
-                     const containers::Containers& containers)
+                     const containers::Containers& containers,
+                     snapshots::OverlaySnapshotter* overlayfs)
     : own_shims_(loop, zygote, shared.config.state, shared.config.TtrpcAddress(),
                  IsVerbose(shared.config)),
       other_shims_(loop, {.grpc_address = shared.config.grpc.address,
@@ -42,8 +53,8 @@ TasksPart::TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClien
       manager_(loop, shared.disk, launcher_, events_,
                {.state_dir = shared.config.state,
                 .find_container =
-                    [&containers](const std::string& ns, const std::string& id) {
-                      return FindContainer(containers, ns, id);
+                    [&containers, overlayfs](const std::string& ns, const std::string& id) {
+                      return FindContainer(containers, overlayfs, ns, id);
                     },
                 .runtimes = {.own = shared.config.own_runtimes}}),
       service_(manager_) {}

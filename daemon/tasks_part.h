@@ -8,6 +8,7 @@
 #include "proto/containerd/task/v3/shim.grpc.pb.h"
 #include "runtime/zygote/zygote_client.h"
 #include "services/containers/containers.h"
+#include "services/snapshots/overlay_snapshotter.h"
 #include "services/tasks/binary_launcher.h"
 #include "services/tasks/shim_proxy_service.h"
 #include "services/tasks/shim_router.h"
@@ -20,9 +21,9 @@ namespace gantry::daemon {
 // Tasks: the launcher of shims, the manager, and its service.
 class TasksPart {
  public:
-  // All outlive this.
+  // All outlive this. `overlayfs` may be null: snapshots are elsewhere.
   TasksPart(const Shared& shared, EventLoop& loop, runtime::ZygoteClient& zygote,
-            const containers::Containers& containers);
+            const containers::Containers& containers, snapshots::OverlaySnapshotter* overlayfs);
 
   // Takes up the tasks of an earlier life. The loop must be running.
   absl::Status Restore() { return manager_.Restore(); }

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/path.h"
 #include "runtime/process/id_mapping.h"
+#include "runtime/rootfs/mapped_mount.h"
 #include "runtime/rootfs/mount_options.h"
 #include "runtime/rootfs/rootfs_plan.h"
 
@@ -106,8 +107,9 @@ absl::Status SetOverlayOptions(const MountOptions& options, MountArgs* args, Pla
   return absl::OkStatus();
 }
 
-// Makes the tree of `args` in this process, for a child that may not. An ordinary user may not here,
-// and leaves it to the child, who is root of a namespace of its own.
+// Makes the tree of `args` in this process, for a child that may not. An ordinary user may not
+// here, and leaves it to the child, who is root of a namespace of its own. With `id_map` the ids of
+// a bind are mapped, or those of an overlay's lower directories.
 absl::Status MakeTreeHere(const std::string& what, const UniqueFd& id_map, bool map_below,
                           MountArgs* args, PlanBuilder* plan) {
   // What the host mounts later may show in it, what the container mounts may not show on the host.
@@ -115,11 +117,17 @@ absl::Status MakeTreeHere(const std::string& what, const UniqueFd& id_map, bool 
     args->propagation = MS_SLAVE;
     args->propagation_recursive = true;
   }
+  const bool mapped_layers = id_map.valid() && args->type != nullptr;
   Child words{};
-  const int made = OpenTree(words, *args);
+  int made = -1;
+  if (mapped_layers) {
+    GANTRY_ASSIGN_OR_RETURN(made, MakeMappedOverlay(*args, id_map, &words));
+  } else {
+    made = OpenTree(words, *args);
+  }
   UniqueFd tree(made);
   int error = made < 0 ? -made : 0;
-  if (error == 0 && id_map.valid()) {
+  if (error == 0 && id_map.valid() && !mapped_layers) {
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<uint64_t>(id_map.get());
@@ -164,7 +172,9 @@ std::string HostPath(const std::string& path, const std::string& bundle) {
 
 absl::Status PlanRootMount(const Mount& mount, const std::string& root, const MountContext& context,
                            PlanBuilder* plan) {
-  const MountOptions options = ParseMountOptions(mount.options);
+  std::vector<std::string> given_options = mount.options;
+  GANTRY_ASSIGN_OR_RETURN(const UniqueFd id_map, TakeIdMap(&given_options));
+  const MountOptions options = ParseMountOptions(given_options);
   MountArgs args{};
   Take(options, &args);
   // Within the root, links of the image are resolved as everywhere in it.
@@ -196,9 +206,13 @@ absl::Status PlanRootMount(const Mount& mount, const std::string& root, const Mo
     }
   }
   const std::string what = absl::StrCat("mount ", mount.type, " on");
-  if (context.in_user_namespace) {
+  if (id_map.valid() && args.type != nullptr && mount.type != "overlay") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rootfs: a mount of type ", mount.type, " cannot have mapped ids"));
+  }
+  if (context.in_user_namespace || id_map.valid()) {
     GANTRY_RETURN_IF_ERROR(
-        MakeTreeHere(absl::StrCat(what, " ", target), UniqueFd(), false, &args, plan));
+        MakeTreeHere(absl::StrCat(what, " ", target), id_map, false, &args, plan));
   }
   plan->Add(MountOne, what, target, args);
   return absl::OkStatus();

@@ -61,7 +61,8 @@ absl::StatusOr<UniqueFd> OpenLegacyOverlay(const Mount& mount) {
       layers = absl::StrSplit(value, ':');
     } else if (option == "ro") {
       flags = MS_RDONLY;
-    } else if (option != "rw") {
+    } else if (option != "rw" && !absl::StartsWith(option, "uidmap=") &&
+               !absl::StartsWith(option, "gidmap=")) {
       options.push_back(option);
     }
   }

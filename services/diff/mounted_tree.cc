@@ -61,6 +61,8 @@ absl::StatusOr<UniqueFd> OpenNewOverlay(const Mount& mount) {
       if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, option.c_str(), nullptr, 0) != 0) {
         return ErrnoError(errno, absl::StrCat("set overlay option ", option));
       }
+    } else if (absl::StartsWith(option, "uidmap=") || absl::StartsWith(option, "gidmap=")) {
+      // A layer has the image's ids, and no tree is compared with one of other ids.
     } else if (option != "rw" && option != "ro") {
       return absl::InvalidArgumentError(
           absl::StrCat("overlay mount option \"", option, "\" is not supported here"));

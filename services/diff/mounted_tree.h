@@ -19,7 +19,8 @@ struct Mount {
 // Opens the tree that `mounts` show, without attaching anything to a mount namespace: an overlay is
 // made with fsopen(2) and fsmount(2) (or detached, see legacy_overlay.h) and lives as long as the
 // descriptor, so that no crash leaves a mount behind; a bind is the directory itself. Only the one
-// mount that snapshotters give is taken. Errors: InvalidArgument naming the mount's type or option;
+// mount that snapshotters give is taken. "uidmap" and "gidmap" are passed over: a layer has the ids
+// of the image, not a container's. Errors: InvalidArgument naming the mount's type or option;
 // what the kernel said in its log buffer. Needs Linux 5.2.
 absl::StatusOr<UniqueFd> OpenMountedTree(const std::vector<Mount>& mounts);
 

@@ -60,8 +60,9 @@ absl::Status DirectorySnapshotter::Restore() {
                             reader.Namespaces(records_.bucket()));
     for (const std::string& ns : namespaces) {
       GANTRY_RETURN_IF_ERROR(records_.ForEach(reader, ns, [&](Record record) {
-        known.insert(record.id);
-        if (!directories_.Has(record.id)) gone.emplace_back(ns, std::move(record));
+        const bool lost = !directories_.Has(record.id);
+        if (!lost || record.children != 0) known.insert(record.id);
+        if (lost) gone.emplace_back(ns, std::move(record));
         return absl::OkStatus();
       }));
     }
@@ -188,21 +189,26 @@ absl::Status DirectorySnapshotter::HoldTarget(const Scope& scope, const std::str
   return absl::AlreadyExistsError(absl::StrCat("target snapshot \"", target, "\": already exists"));
 }
 
-absl::StatusOr<std::vector<Mount>> DirectorySnapshotter::Mounts(const Scope& scope,
-                                                                const std::string& key) {
-  std::vector<Mount> mounts;
+absl::StatusOr<DirectorySnapshotter::Placed> DirectorySnapshotter::Find(const Scope& scope,
+                                                                        const std::string& key) {
+  Placed placed;
   GANTRY_RETURN_IF_ERROR(store_.View([&](const metadata::Reader& reader) -> absl::Status {
-    GANTRY_ASSIGN_OR_RETURN(const Record record, records_.Get(reader, scope, key));
+    GANTRY_ASSIGN_OR_RETURN(Record record, records_.Get(reader, scope, key));
     if (record.info.kind == Kind::kCommitted) {
       return absl::FailedPreconditionError(absl::StrCat(
           "snapshot ", key, " is committed, not active or a view: failed precondition"));
     }
-    Placed placed{.kind = record.info.kind, .id = record.id, .labels = record.info.labels};
+    placed = {.kind = record.info.kind, .id = record.id, .labels = std::move(record.info.labels)};
     GANTRY_ASSIGN_OR_RETURN(placed.parents, records_.Lineage(reader, scope, record.info.parent));
-    GANTRY_ASSIGN_OR_RETURN(mounts, MountsOf(placed));
     return absl::OkStatus();
   }));
-  return mounts;
+  return placed;
+}
+
+absl::StatusOr<std::vector<Mount>> DirectorySnapshotter::Mounts(const Scope& scope,
+                                                                const std::string& key) {
+  GANTRY_ASSIGN_OR_RETURN(const Placed placed, Find(scope, key));
+  return MountsOf(placed);
 }
 
 absl::Status DirectorySnapshotter::Commit(const Scope& scope, const std::string& name,

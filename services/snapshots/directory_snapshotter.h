@@ -58,6 +58,8 @@ class DirectorySnapshotter : public Snapshotter {
     std::vector<uint64_t> parents;  // nearest first
     Labels labels;
   };
+  // The active snapshot or view `key`. Errors: NotFound; FailedPrecondition if committed.
+  absl::StatusOr<Placed> Find(const Scope& scope, const std::string& key);
   // Makes <root>/<id>/fs, and what else there is to be; <root>/<id> is there. May take long. What
   // it leaves when it fails is removed.
   virtual absl::Status Fill(const Placed& snapshot) = 0;

@@ -36,6 +36,13 @@ absl::StatusOr<uint32_t> HostOfRoot(absl::string_view label, absl::string_view m
 
 }  // namespace
 
+std::vector<std::string> IdMapOptions(const Labels& labels) {
+  const auto uid = labels.find(kUidLabel);
+  const auto gid = labels.find(kGidLabel);
+  if (uid == labels.end() || gid == labels.end()) return {};
+  return {absl::StrCat("uidmap=", uid->second), absl::StrCat("gidmap=", gid->second)};
+}
+
 absl::StatusOr<std::optional<Owner>> RootOwner(const Labels& labels) {
   const auto uid = labels.find(kUidLabel);
   const auto gid = labels.find(kGidLabel);

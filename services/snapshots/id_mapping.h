@@ -4,6 +4,8 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/identifiers.h"
@@ -21,6 +23,9 @@ struct Owner {
 // gidmapping ("CONTAINER:HOST:SIZE,..."); none without them. Errors: InvalidArgument that names the
 // label: only one of the two, not of that form, or root not mapped.
 absl::StatusOr<std::optional<Owner>> RootOwner(const Labels& labels);
+
+// The mount options that the labels mean, in containerd 2's form. None without both.
+std::vector<std::string> IdMapOptions(const Labels& labels);
 
 }  // namespace gantry::snapshots
 

@@ -14,6 +14,12 @@ struct OverlayOptions {
   bool upperdir_label = false;
   // Remove waits until all is unlinked.
   bool sync_remove = false;
+  // Clients may change the owners of a whole image where mounts cannot map ids. They are told so by
+  // a capability; one that does not ask does it anyway.
+  bool slow_chown = false;
+  // Mounts that clients get have the options that map ids. containerd 2 takes them; earlier ones
+  // refuse them, and a client's reading of the image comes before its container.
+  bool maps_in_mounts = false;
 };
 
 }  // namespace gantry::snapshots

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -13,6 +15,8 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/unique_fd.h"
+#include "runtime/process/id_mapping.h"
+#include "runtime/rootfs/mapped_mount.h"
 
 namespace gantry::snapshots {
 namespace {
@@ -89,6 +93,35 @@ bool InUserNamespace() {
     words.push_back(word);
   }
   return words != std::vector<absl::string_view>{"0", "0", "4294967295"};
+}
+
+bool CanMapIds(const std::string& root) {
+  constexpr uint32_t kSomeId = 100000;
+  const std::string directory = absl::StrCat(root, "/removing-probe-", RandomHex(4));
+  const absl::Cleanup remove = [&] { RemoveTree(directory).IgnoreError(); };
+  // Lower directories alone: an overlay with an upper one syncs the file system when it goes.
+  const std::string layers[] = {directory + "/a", directory + "/b"};
+  const runtime::FsOption options[] = {{"lowerdir+", layers[0].c_str()},
+                                       {"lowerdir+", layers[1].c_str()}};
+  const std::string legacy = absl::StrCat("lowerdir=a:b");
+  runtime::MountArgs args{};
+  args.type = "overlay";
+  args.options = options;
+  args.option_count = 2;
+  args.legacy_dir = directory.c_str();
+  args.legacy_data = legacy.c_str();
+  for (const std::string& layer : layers) {
+    if (!MakeDirectories(layer, 0700).ok()) return false;
+  }
+  const absl::StatusOr<UniqueFd> map =
+      runtime::MakeUserNamespace({{0, kSomeId, 1}}, {{0, kSomeId, 1}});
+  if (!map.ok()) return false;
+  runtime::Child words{};
+  const absl::StatusOr<int> made = runtime::MakeMappedOverlay(args, *map, &words);
+  if (!made.ok() || *made < 0) return false;
+  const UniqueFd tree(*made);
+  struct stat st {};
+  return ::fstat(tree.get(), &st) == 0 && st.st_uid == kSomeId;
 }
 
 absl::Status ProbeOverlayOptions(const std::string& root, const std::vector<std::string>& options) {

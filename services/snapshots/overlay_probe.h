@@ -21,6 +21,10 @@ bool InUserNamespace();
 // with them is not one for whoever reads its directory alone.
 absl::Status ProbeOverlayOptions(const std::string& root, const std::vector<std::string>& options);
 
+// Whether an overlay in `root` can have lower directories whose ids are mapped (Linux 5.19, and a
+// file system that can), so that an image need not be copied for each range of ids.
+bool CanMapIds(const std::string& root);
+
 }  // namespace gantry::snapshots
 
 #endif  // GANTRY_SERVICES_SNAPSHOTS_OVERLAY_PROBE_H_

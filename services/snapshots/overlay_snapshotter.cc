@@ -14,6 +14,9 @@ namespace gantry::snapshots {
 namespace {
 
 constexpr char kName[] = "overlayfs";
+// What clients of containerd ask a snapshotter for before they change an image's owners.
+constexpr char kRemapsIds[] = "remap-ids";
+constexpr char kOnlyRemapsIds[] = "only-remap-ids";
 constexpr char kUpperLabel[] = "containerd.io/snapshot/overlay.upperdir";
 // The kernel's own limit (OVL_MAX_STACK).
 constexpr size_t kMostLayers = 500;
@@ -43,6 +46,7 @@ absl::StatusOr<std::unique_ptr<OverlaySnapshotter>> OverlaySnapshotter::Open(
   GANTRY_RETURN_IF_ERROR(MakeDirectories(root, 0700));
   GANTRY_RETURN_IF_ERROR(ProbeOverlayOptions(root, options.mount_options));
   std::unique_ptr<OverlaySnapshotter> snapshotter(new OverlaySnapshotter(root, store, options));
+  snapshotter->maps_ids_ = CanMapIds(root);
   GANTRY_RETURN_IF_ERROR(snapshotter->Restore());
   return snapshotter;
 }
@@ -55,13 +59,23 @@ OverlaySnapshotter::OverlaySnapshotter(const std::string& root, metadata::Store&
                            store),
       options_{.mount_options = WithDefaults(options.mount_options),
                .upperdir_label = options.upperdir_label,
-               .sync_remove = options.sync_remove} {}
+               .sync_remove = options.sync_remove,
+               .slow_chown = options.slow_chown,
+               .maps_in_mounts = options.maps_in_mounts} {}
+
+std::vector<std::string> OverlaySnapshotter::Capabilities() const {
+  std::vector<std::string> capabilities;
+  if (maps_ids_) capabilities.emplace_back(kRemapsIds);
+  if (!options_.slow_chown) capabilities.emplace_back(kOnlyRemapsIds);
+  return capabilities;
+}
 
 absl::Status OverlaySnapshotter::Fill(const Placed& snapshot) {
-  GANTRY_RETURN_IF_ERROR(MakeDirectory(snapshot.id, "fs", 0755));
+  // "fs" last: after a power cut, what has it has all.
   if (snapshot.kind == Kind::kActive) {
     GANTRY_RETURN_IF_ERROR(MakeDirectory(snapshot.id, "work", 0711));
   }
+  GANTRY_RETURN_IF_ERROR(MakeDirectory(snapshot.id, "fs", 0755));
   // The upper directory is the merged root's inode: it belongs to the container's root where ids
   // are mapped, else to whom the parent's belongs.
   GANTRY_ASSIGN_OR_RETURN(std::optional<Owner> owner, RootOwner(snapshot.labels));
@@ -76,25 +90,52 @@ absl::Status OverlaySnapshotter::Fill(const Placed& snapshot) {
     owner = Owner{st.st_uid, st.st_gid};
   }
   const std::string fs = Directory(snapshot.id, "fs");
+  struct stat made {};
+  if (::stat(fs.c_str(), &made) != 0) return ErrnoError(errno, absl::StrCat("stat ", fs));
+  if (made.st_uid == owner->uid && made.st_gid == owner->gid) return absl::OkStatus();
   if (::lchown(fs.c_str(), owner->uid, owner->gid) != 0) {
     return ErrnoError(errno, absl::StrCat("change the owner of ", fs));
   }
   return absl::OkStatus();
 }
 
+// What a parent has, has the ids of the image; what a snapshot adds, those of the host. So one
+// without a parent has nothing to map; nor has one on a parent whose root belongs to the
+// container's already, as clients make it that do not ask for capabilities.
+std::vector<std::string> OverlaySnapshotter::IdMapOf(const Placed& snapshot) const {
+  if (!maps_ids_ || snapshot.parents.empty()) return {};
+  const absl::StatusOr<std::optional<Owner>> owner = RootOwner(snapshot.labels);
+  if (!owner.ok() || !owner->has_value()) return {};
+  struct stat st {};
+  if (::stat(Directory(snapshot.parents.front(), "fs").c_str(), &st) == 0 &&
+      **owner == Owner{st.st_uid, st.st_gid}) {
+    return {};
+  }
+  return IdMapOptions(snapshot.labels);
+}
+
+absl::StatusOr<std::vector<std::string>> OverlaySnapshotter::IdMapOf(const Scope& scope,
+                                                                     const std::string& key) {
+  GANTRY_ASSIGN_OR_RETURN(const Placed snapshot, Find(scope, key));
+  return IdMapOf(snapshot);
+}
+
 absl::StatusOr<std::vector<Mount>> OverlaySnapshotter::MountsOf(const Placed& snapshot) const {
   const std::vector<uint64_t>& parents = snapshot.parents;
   const bool writable = snapshot.kind == Kind::kActive;
+  std::vector<std::string> options;
+  if (options_.maps_in_mounts) options = IdMapOf(snapshot);
   if (parents.empty() || (parents.size() == 1 && !writable)) {
     const std::string source = Directory(parents.empty() ? snapshot.id : parents[0], "fs");
-    return std::vector<Mount>{Mount{"bind", source, "", {writable ? "rw" : "ro", "rbind"}}};
+    options.insert(options.end(), {writable ? "rw" : "ro", "rbind"});
+    return std::vector<Mount>{Mount{"bind", source, "", std::move(options)}};
   }
   if (parents.size() > kMostLayers) {
     return absl::FailedPreconditionError(absl::StrCat("a snapshot of ", parents.size(),
                                                       " layers: overlayfs has at most ",
                                                       kMostLayers, ": failed precondition"));
   }
-  std::vector<std::string> options = options_.mount_options;
+  options.insert(options.end(), options_.mount_options.begin(), options_.mount_options.end());
   if (writable) {
     options.push_back(absl::StrCat("workdir=", Directory(snapshot.id, "work")));
     options.push_back(absl::StrCat("upperdir=", Directory(snapshot.id, "fs")));

@@ -21,6 +21,16 @@ class OverlaySnapshotter final : public DirectorySnapshotter {
   static absl::StatusOr<std::unique_ptr<OverlaySnapshotter>> Open(
       const std::string& root, metadata::Store& store, const OverlayOptions& options = {});
 
+  // What clients ask for by the introspection service, in containerd's words: "remap-ids" if ids
+  // are mapped by snapshots' labels, "only-remap-ids" unless clients may change owners instead
+  // (slow_chown).
+  [[nodiscard]] std::vector<std::string> Capabilities() const;
+
+  // What is added to the options of the mount of `key` when a container's root is made of it, so
+  // that the image's ids are the container's: uidmap and gidmap, as containerd 2 has them. None if
+  // it has no labels for that, or its parents have had their owners changed. Errors: NotFound.
+  absl::StatusOr<std::vector<std::string>> IdMapOf(const Scope& scope, const std::string& key);
+
  private:
   OverlaySnapshotter(const std::string& root, metadata::Store& store,
                      const OverlayOptions& options);
@@ -28,8 +38,10 @@ class OverlaySnapshotter final : public DirectorySnapshotter {
   absl::Status Fill(const Placed& snapshot) override;
   [[nodiscard]] absl::StatusOr<std::vector<Mount>> MountsOf(const Placed& snapshot) const override;
   void Describe(uint64_t id, Info* info) const override;
+  [[nodiscard]] std::vector<std::string> IdMapOf(const Placed& snapshot) const;
 
   const OverlayOptions options_;
+  bool maps_ids_ = false;
 };
 
 }  // namespace gantry::snapshots

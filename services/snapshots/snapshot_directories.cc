@@ -20,6 +20,15 @@
 namespace gantry::snapshots {
 namespace {
 
+// Removes a snapshot's directory that holds no file, as that of a container which has written
+// nothing or of a view. False if it holds some; what is gone then is not missed.
+bool RemoveEmpty(const std::string& path) {
+  for (const char* part : {"/fs", "/work/work", "/work", ""}) {
+    if (::rmdir(absl::StrCat(path, part).c_str()) != 0 && errno != ENOENT) return false;
+  }
+  return true;
+}
+
 void Unlink(const std::string& path) {
   absl::Status status = FaultPoint("snapshots.remove.unlink");
   if (status.ok()) status = RemoveTree(path);
@@ -52,7 +61,7 @@ std::string SnapshotDirectories::Path(uint64_t id, absl::string_view part) const
 }
 
 bool SnapshotDirectories::Has(uint64_t id) const {
-  return ::access(Path(id).c_str(), F_OK) == 0 || errno != ENOENT;
+  return ::access(Path(id, "fs").c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
 absl::Status SnapshotDirectories::Make(uint64_t id, absl::string_view part, mode_t mode) {
@@ -60,7 +69,11 @@ absl::Status SnapshotDirectories::Make(uint64_t id, absl::string_view part, mode
   if (::mkdir(path.c_str(), mode) != 0) {
     return ErrnoError(errno, absl::StrCat("create directory ", path));
   }
-  // umask(2) must not narrow what a container sees as its "/".
+  // umask(2) must not narrow what a container sees as its "/". Looking costs less than a change of
+  // what is right already, which goes through the file system's journal.
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return ErrnoError(errno, absl::StrCat("stat ", path));
+  if ((st.st_mode & ~S_IFMT) == mode) return absl::OkStatus();
   if (::chmod(path.c_str(), mode) != 0) {
     return ErrnoError(errno, absl::StrCat("set the mode of ", path));
   }
@@ -74,6 +87,10 @@ void SnapshotDirectories::Discard(uint64_t id) {
     LogWarn(ErrnoError(errno, absl::StrCat("rename ", Path(id), " away")).message());
     away = Path(id);
   }
+  if (const absl::Status status = FaultPoint("snapshots.remove.renamed"); !status.ok()) {
+    return LogWarn(status.message());
+  }
+  if (RemoveEmpty(away)) return;
   if (removal_ == Removal::kAwaited) return Unlink(away);
   cleaner_.Run([away] { Unlink(away); });
 }

@@ -13,8 +13,8 @@
 namespace gantry::snapshots {
 
 // The directories <root>/<id> of one snapshotter. One that goes is renamed away at once, and what
-// is in it is unlinked in the background; what a crash leaves of that goes at the next start.
-// Thread-safe.
+// is in it is unlinked in the background, or at once if that is nothing; what a crash leaves of it
+// goes at the next start. Thread-safe.
 class SnapshotDirectories {
  public:
   enum class Removal { kInBackground, kAwaited };
@@ -28,8 +28,9 @@ class SnapshotDirectories {
   // A number that no directory has.
   uint64_t NextId() { return next_id_.fetch_add(1); }
   [[nodiscard]] std::string Path(uint64_t id, absl::string_view part = "") const;
+  // Whether the snapshot's files have their directory, "fs": the last of its parts to be made.
   [[nodiscard]] bool Has(uint64_t id) const;
-  // Errors: those of mkdir(2).
+  // Makes a part, or with "" the directory itself. Errors: those of mkdir(2).
   absl::Status Make(uint64_t id, absl::string_view part, mode_t mode);
   // Nothing to do is fine; what cannot be removed is logged, and tried again at the next start.
   void Discard(uint64_t id);

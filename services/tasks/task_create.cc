@@ -68,6 +68,11 @@ void TaskManager::Core::Create(const std::string& ns, const CreateTask& request,
   create.id = request.id;
   create.bundle = task->bundle;
   create.rootfs = request.rootfs;
+  for (Mount& mount : create.rootfs) {
+    if (!mount.target.empty()) continue;
+    mount.options.insert(mount.options.begin(), container->root_options.begin(),
+                         container->root_options.end());
+  }
   create.io = request.io;
   create.options = runtime_options;
   task->shim->Create(create, [core = shared_from_this(), task, done](absl::StatusOr<uint32_t> pid) {

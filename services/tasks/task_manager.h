@@ -22,6 +22,8 @@ struct ContainerInfo {
   std::string runtime_name;
   Any runtime_options;
   Any spec;  // JSON of the OCI runtime-spec
+  // For the mount of its root, besides those that the client gives.
+  std::vector<std::string> root_options = {};
 };
 
 // An event as the manager speaks of it: exits of processes and deletions of tasks.

@@ -200,7 +200,7 @@ TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
           "diff.apply.entry", "diff.apply.finish", "diff.apply.mounted", "gc.finished", "gc.marked",
           "gc.settled", "gc.swept", "metadata.commit.after", "metadata.commit.before",
           "snapshots.commit.synced", "snapshots.create.directory", "snapshots.remove.record",
-          "snapshots.remove.unlink"));
+          "snapshots.remove.renamed", "snapshots.remove.unlink"));
 }
 
 }  // namespace

@@ -160,7 +160,12 @@ absl::Status Scenario::MakeAndRemoveSnapshot() {
   prepare.set_parent("top");
   snapshots::PrepareSnapshotResponse prepared;
   Context first(/*leased=*/true);
-  GANTRY_RETURN_IF_ERROR(Idempotent(ToAbsl(snapshots_->Prepare(&first, prepare, &prepared))));
+  const absl::Status made = ToAbsl(snapshots_->Prepare(&first, prepare, &prepared));
+  GANTRY_RETURN_IF_ERROR(Idempotent(made));
+  // Something that is to be unlinked, and that takes no block of a full disk.
+  if (made.ok()) {
+    GANTRY_RETURN_IF_ERROR(MakeDirectories(UpperOf(prepared.mounts()) + "/written"));
+  }
   snapshots::RemoveSnapshotRequest remove;
   remove.set_snapshotter(kSnapshotter);
   remove.set_key("scratch");

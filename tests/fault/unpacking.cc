@@ -24,17 +24,6 @@ std::string FileOf(size_t bytes) { return std::string(bytes, 'l'); }
 
 std::string KeyOf(const std::string& name) { return absl::StrCat("extract ", name); }
 
-// Where what is written through `mounts` lands.
-std::string UpperOf(const google::protobuf::RepeatedPtrField<containerd::types::Mount>& mounts) {
-  if (mounts.size() != 1) return "";
-  if (mounts[0].type() == "bind") return mounts[0].source();
-  for (const std::string& option : mounts[0].options()) {
-    absl::string_view value = option;
-    if (absl::ConsumePrefix(&value, "upperdir=")) return std::string(value);
-  }
-  return "";
-}
-
 diff::Entry EntryOf(const std::string& name, mode_t mode) {
   diff::Entry entry;
   entry.name = name;
@@ -44,6 +33,16 @@ diff::Entry EntryOf(const std::string& name, mode_t mode) {
 }
 
 }  // namespace
+
+std::string UpperOf(const google::protobuf::RepeatedPtrField<containerd::types::Mount>& mounts) {
+  if (mounts.size() != 1) return "";
+  if (mounts[0].type() == "bind") return mounts[0].source();
+  for (const std::string& option : mounts[0].options()) {
+    absl::string_view value = option;
+    if (absl::ConsumePrefix(&value, "upperdir=")) return std::string(value);
+  }
+  return "";
+}
 
 void Unpacking::Connect(const std::shared_ptr<grpc::Channel>& channel) {
   snapshots_ = snapshots::Snapshots::NewStub(channel);

@@ -14,6 +14,9 @@
 
 namespace gantry::test {
 
+// Where what is written through the mounts of a snapshot lands.
+std::string UpperOf(const google::protobuf::RepeatedPtrField<containerd::types::Mount>& mounts);
+
 // A client that unpacks layers as containerd's does: Prepare, Apply, Commit. It keeps in mind where
 // each snapshot's files are, so that a gantryd that was killed meanwhile can be held to them.
 class Unpacking {

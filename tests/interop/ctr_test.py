@@ -138,6 +138,15 @@ class CtrTest(unittest.TestCase):
         self.assertLess(topics.index("/tasks/oom"), topics.index("/tasks/exit"))
         self.assertLess(topics.index("/tasks/exit"), topics.index("/tasks/delete"))
 
+    def test_an_image_is_shown_with_the_ids_of_a_user_namespace_and_not_copied(self):
+        ranges = ("--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536", "--remap-labels")
+        self.detach("mapped", "sleep", "1000", options=ranges)
+        done = self.ctr("tasks", "exec", "--exec-id", "e", "mapped", "sh", "-c",
+                        "echo x >/new && stat -c %u:%g / /bin/busybox /new")
+        self.assertEqual((done.returncode, done.stdout), (0, "0:0\n" * 3), done.stderr)
+        bytes_used = int(self.ctr("snapshots", "usage", "-b", "mapped").stdout.split()[-2])
+        self.assertLess(bytes_used, os.path.getsize("/bin/busybox"))
+
     def test_a_log_file_has_both_outputs(self):
         log = self.daemon.work / "task.log"
         self.detach("logged", "sh", "-c", "echo out; echo err >&2", options=("--log-uri", f"file://{log}"))

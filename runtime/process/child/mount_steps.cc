@@ -96,14 +96,6 @@ int MakeFileSystem(Child& child, const MountArgs& args) noexcept {
                                     static_cast<unsigned>(args.attr_set)));
 }
 
-int MountLegacyOverlay(const MountArgs& args) noexcept {
-  if (::chdir(args.legacy_dir) != 0) return errno;
-  int error = 0;
-  if (::mount("overlay", args.target, args.type, 0, args.legacy_data) != 0) error = errno;
-  if (::chdir("/") != 0 && error == 0) error = errno;
-  return error;
-}
-
 int CloneTree(const char* source, bool recursive) noexcept {
   const unsigned flags = OPEN_TREE_CLONE | O_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
   return static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source, flags));
@@ -129,6 +121,14 @@ int TakeAfter(int target, int tree, const MountArgs& args) noexcept {
 }
 
 }  // namespace
+
+int MountLegacyOverlay(const MountArgs& args) noexcept {
+  if (::chdir(args.legacy_dir) != 0) return errno;
+  int error = 0;
+  if (::mount("overlay", args.target, args.type, 0, args.legacy_data) != 0) error = errno;
+  if (::chdir("/") != 0 && error == 0) error = errno;
+  return error;
+}
 
 int SetPropagation(Child& child, const Step& step) noexcept {
   const auto& args = *static_cast<const PropagationArgs*>(step.data);

@@ -225,6 +225,14 @@ int MountOne(Child&, const Step&) noexcept;
 // The detached tree of a mount with its attributes, or -errno; -ENOPROTOOPT means that this kernel
 // takes layers only by mount(2). Also for the parent, with a Child that takes the kernel's words.
 int OpenTree(Child&, const MountArgs&) noexcept;
+// For such a kernel, on `target`. 0 or an errno.
+int MountLegacyOverlay(const MountArgs&) noexcept;
+
+// The same for an overlay whose lower directories, `layers`, are mapped by the user namespace
+// `id_map`. Changes mounts: for a process in a mount namespace of its own that ends after it, and
+// in which paths to the layers lead to their mapped clones. Needs Linux 5.19. (mapped_overlay.cc)
+int OpenMappedOverlay(Child&, const MountArgs&, const char* const* layers, size_t count,
+                      int id_map) noexcept;
 
 // Copies what is in the directory `from` to `to`: files, directories, links and nodes with owner
 // and mode. No link is followed. 0 or an errno. (copy.cc)

@@ -89,6 +89,7 @@ oom_score = -999
   EXPECT_THAT(config.overlayfs.mount_options, ElementsAre("xino=off", "nfs_export=off"));
   EXPECT_TRUE(config.overlayfs.upperdir_label);
   EXPECT_TRUE(config.overlayfs.sync_remove);
+  EXPECT_TRUE(config.overlayfs.slow_chown);
   EXPECT_EQ(config.native_root, "/copies");
   EXPECT_EQ(config.shim, "/usr/libexec/shim");
 }

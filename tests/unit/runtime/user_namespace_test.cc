@@ -18,22 +18,22 @@ class UserNamespaceTest : public ContainerFixture {
   void SetUp() override {
     ContainerFixture::SetUp();
     if (!bundle_.has_value()) return;
-    GiveToRoot(bundle_->root());
+    // As a client that remaps users does it: the tree belongs to the container's root.
+    GiveTo(bundle_->root(), kFirst);
   }
 
-  // As a client that remaps users does it: the tree belongs to the container's root.
-  static void GiveToRoot(const std::string& directory) {
+  static void GiveTo(const std::string& directory, uid_t owner) {
     const absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory);
     ASSERT_TRUE(names.ok()) << names.status();
-    ASSERT_EQ(::lchown(directory.c_str(), kFirst, kFirst), 0);
+    ASSERT_EQ(::lchown(directory.c_str(), owner, owner), 0);
     for (const std::string& name : *names) {
       const std::string path = absl::StrCat(directory, "/", name);
       struct stat status {};
       ASSERT_EQ(::lstat(path.c_str(), &status), 0);
       if (S_ISDIR(status.st_mode)) {
-        GiveToRoot(path);
+        GiveTo(path, owner);
       } else {
-        ASSERT_EQ(::lchown(path.c_str(), kFirst, kFirst), 0);
+        ASSERT_EQ(::lchown(path.c_str(), owner, owner), 0);
       }
     }
   }
@@ -114,6 +114,87 @@ TEST_F(UserNamespaceTest, TheRootIsAnOverlayThatTheHostMounts) {
   struct stat status {};
   ASSERT_EQ(::stat((bundle_->path() + "/upper/new").c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, kFirst);
+}
+
+class MappedRootTest : public UserNamespaceTest {
+ protected:
+  void SetUp() override {
+    UserNamespaceTest::SetUp();
+    if (!bundle_.has_value()) return;
+    // An image as it is unpacked, in two layers; the upper one has a file of its own.
+    GiveTo(bundle_->root(), 0);
+    ASSERT_EQ(MakeDirectories(Top()), absl::OkStatus());
+    WriteText(Top() + "/of-top", "x");
+    ASSERT_EQ(::chown((Top() + "/of-top").c_str(), 33, 33), 0);
+    for (const char* name : {"/upper", "/work"}) {
+      ASSERT_EQ(MakeDirectories(bundle_->path() + name), absl::OkStatus());
+      ASSERT_EQ(::chown((bundle_->path() + name).c_str(), kFirst, kFirst), 0);
+    }
+  }
+  std::string Top() { return bundle_->path() + "/top"; }
+  CreateOptions With(Spec spec, std::vector<std::string> options) {
+    spec.root.path = "merged";
+    CreateOptions create = OptionsFor(*bundle_, std::move(spec));
+    options.insert(options.end(), {"workdir=" + bundle_->path() + "/work",
+                                   "upperdir=" + bundle_->path() + "/upper",
+                                   "lowerdir=" + Top() + ":" + bundle_->root()});
+    create.rootfs_mounts.push_back(Mount{"overlay", "overlay", "", std::move(options)});
+    return create;
+  }
+  absl::Status Refusal(const std::vector<std::string>& options) {
+    return RunContainer(With(Mapped(Args{"true"}), options)).status();
+  }
+  const std::vector<std::string> maps_ = {"uidmap=0:100000:65536", "gidmap=0:100000:65536"};
+};
+
+TEST_F(MappedRootTest, LayersOfTheImageAreSeenWithTheContainersIds) {
+  const absl::StatusOr<RunResult> result = RunContainer(
+      With(MappedShell("stat -c %u:%g / /bin/busybox /of-top; touch /new && echo y >> /of-top &&"
+                       " stat -c %u /new /of-top"),
+           maps_));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->output, "0:0\n0:0\n33:33\n0\n33\n");
+  struct stat status {};
+  ASSERT_EQ(::stat((bundle_->path() + "/upper/new").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, kFirst);
+  ASSERT_EQ(::stat((bundle_->path() + "/upper/of-top").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, kFirst + 33) << "what is copied up has the host's id";
+  ASSERT_EQ(::stat((Top() + "/of-top").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 33u) << "and the layer is as it was";
+  const absl::StatusOr<std::string> mounts = ReadFile("/proc/self/mountinfo");
+  ASSERT_TRUE(mounts.ok());
+  EXPECT_EQ(mounts->find(Top()), std::string::npos) << "nothing is left on the host";
+}
+
+TEST_F(MappedRootTest, AContainerWithoutAUserNamespaceSeesTheHostsIds) {
+  const absl::StatusOr<RunResult> result =
+      RunContainer(With(Shell("stat -c %u:%g /bin/busybox /of-top"), maps_));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->output, "100000:100000\n100033:100033\n");
+}
+
+TEST_F(MappedRootTest, ABindOfALayerIsMappedToo) {
+  Spec spec = MappedShell("stat -c %u /bin/busybox");
+  spec.root.path = "merged";
+  CreateOptions options = OptionsFor(*bundle_, std::move(spec));
+  std::vector<std::string> words = maps_;
+  words.insert(words.end(), {"rbind", "rw"});
+  options.rootfs_mounts.push_back(Mount{"bind", bundle_->root(), "", words});
+  const absl::StatusOr<RunResult> result = RunContainer(std::move(options));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->output, "0\n");
+}
+
+TEST_F(MappedRootTest, WhatIsNoMappingIsRefusedByName) {
+  EXPECT_THAT(Refusal({"uidmap=0:100000:65536"}).message(), HasSubstr("want both or none"));
+  EXPECT_THAT(Refusal({"uidmap=0:100000", "gidmap=0:1:2"}).message(),
+              HasSubstr("uidmap=0:100000: want CONTAINER:HOST:SIZE"));
+  EXPECT_THAT(Refusal({"uidmap=0:100000:5,3:7:1", "gidmap=0:1:2"}).message(),
+              HasSubstr("uidmap=0:100000:5,3:7:1"));
+  CreateOptions options = With(Mapped(Args{"true"}), {});
+  options.rootfs_mounts[0] = Mount{"tmpfs", "tmpfs", "", maps_};
+  EXPECT_THAT(RunContainer(std::move(options)).status().message(),
+              HasSubstr("tmpfs cannot have mapped ids"));
 }
 
 TEST_F(UserNamespaceTest, AnotherUserLimitsAndOomScoreHold) {

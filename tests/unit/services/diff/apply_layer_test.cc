@@ -260,6 +260,22 @@ TEST_F(ApplyLayerTest, SixtyLowerDirectoriesOpen) {
   EXPECT_TRUE(tree.ok()) << tree.status();
 }
 
+TEST_F(ApplyLayerTest, MappedIdsAreThoseOfContainersAndNotOfTheTree) {
+  ASSERT_TRUE(MakeDirectories(At("a")).ok());
+  ASSERT_TRUE(MakeDirectories(At("b")).ok());
+  const Mount mount{
+      "overlay",
+      "overlay",
+      {"uidmap=0:100000:65536", "gidmap=0:100000:65536", "lowerdir=" + At("a") + ":" + At("b")}};
+  for (const absl::StatusOr<UniqueFd>& tree :
+       {OpenMountedTree({mount}), OpenLegacyOverlay(mount)}) {
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    struct stat st {};
+    ASSERT_EQ(::fstat(tree->get(), &st), 0);
+    EXPECT_EQ(st.st_uid, 0u);
+  }
+}
+
 TEST_F(ApplyLayerTest, TheyOpenTooWhereTheKernelTakesOneStringAndNothingIsMountedOnTheHost) {
   std::vector<std::string> layers;
   for (int i = 0; i < 60; ++i) {

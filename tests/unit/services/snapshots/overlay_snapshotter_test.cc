@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/temp_dir.h"
+#include "services/snapshots/overlay_probe.h"
 
 namespace gantry::snapshots {
 namespace {
@@ -81,6 +82,80 @@ TEST_F(OverlaySnapshotterTest, TheUpperDirectoryBelongsToTheRootOfMappedIds) {
     EXPECT_NE(refused.status().message().find("gidmapping"), absl::string_view::npos) << bad;
   }
   EXPECT_FALSE(snapshotter_->Stat(scope_, "x").ok());
+}
+
+TEST_F(OverlaySnapshotterTest, MappedIdsAreMountOptionsWhereThereIsSomethingToMap) {
+  if (!CanMapIds(Root())) GTEST_SKIP() << "needs Linux 5.19 and a file system that maps ids";
+  const Labels labels = {{"containerd.io/snapshot/uidmapping", "0:100000:65536"},
+                         {"containerd.io/snapshot/gidmapping", "0:200000:65536"}};
+  const std::vector<std::string> maps = {"uidmap=0:100000:65536", "gidmap=0:200000:65536"};
+  const auto first_two = [](const std::vector<Mount>& mounts) {
+    return std::vector<std::string>(mounts[0].options.begin(), mounts[0].options.begin() + 2);
+  };
+  const auto image = *snapshotter_->Prepare(scope_, "image", "", {});
+  ASSERT_TRUE(snapshotter_->Commit(scope_, "base", "image", {}).ok());
+  const auto plain = *snapshotter_->Prepare(scope_, "active", "base", labels);
+  EXPECT_NE(first_two(plain), maps) << "clients of containerd 1.6 could not mount it";
+  EXPECT_EQ(*snapshotter_->IdMapOf(scope_, "active"), maps);
+  EXPECT_TRUE(absl::IsNotFound(snapshotter_->IdMapOf(scope_, "nothing").status()));
+  Reopen({.maps_in_mounts = true});
+  const auto active = *snapshotter_->Mounts(scope_, "active");
+  EXPECT_EQ(active[0].type, "overlay");
+  EXPECT_EQ(first_two(active), maps);
+  const auto view = *snapshotter_->View(scope_, "view", "base", labels);
+  EXPECT_EQ(view[0].type, "bind");
+  EXPECT_EQ(first_two(view), maps);
+  // What is written into it has the host's ids from the start.
+  const auto alone = *snapshotter_->Prepare(scope_, "alone", "", labels);
+  EXPECT_EQ(alone[0].options, (std::vector<std::string>{"rw", "rbind"}));
+  // A client that changes owners itself, and gives the labels all the same.
+  ASSERT_EQ(::chown(image[0].source.c_str(), 100000, 200000), 0);
+  EXPECT_TRUE(snapshotter_->IdMapOf(scope_, "active")->empty());
+}
+
+TEST_F(OverlaySnapshotterTest, ClientsAreToldWhetherToChangeOwners) {
+  const std::vector<std::string> maps =
+      CanMapIds(Root()) ? std::vector<std::string>{"remap-ids"} : std::vector<std::string>();
+  std::vector<std::string> only = maps;
+  only.emplace_back("only-remap-ids");
+  EXPECT_EQ(snapshotter_->Capabilities(), only);
+  Reopen({.slow_chown = true});
+  EXPECT_EQ(snapshotter_->Capabilities(), maps);
+}
+
+TEST_F(OverlaySnapshotterTest, WhatHoldsNoFileIsGoneWhenRemoveReturns) {
+  Committed("base");
+  ASSERT_TRUE(snapshotter_->Prepare(scope_, "empty", "base", {}).ok());
+  ASSERT_TRUE(snapshotter_->View(scope_, "view", "base", {}).ok());
+  const std::vector<std::string> before = *ListDirectory(Root());
+  // What a mount has left in it.
+  ASSERT_TRUE(MakeDirectories(absl::StrCat(Root(), "/", before[1], "/work/work")).ok());
+  ASSERT_TRUE(snapshotter_->Remove(scope_, "empty").ok());
+  ASSERT_TRUE(snapshotter_->Remove(scope_, "view").ok());
+  EXPECT_EQ(*ListDirectory(Root()), std::vector<std::string>{before[0]});
+}
+
+TEST_F(OverlaySnapshotterTest, ASnapshotThatAPowerCutHasLeftHalfMadeIsDropped) {
+  Committed("base");
+  ASSERT_TRUE(snapshotter_->Prepare(scope_, "half", "base", {}).ok());
+  ASSERT_TRUE(snapshotter_->Prepare(scope_, "whole", "base", {}).ok());
+  const std::string half = absl::StrCat(Root(), "/", (*ListDirectory(Root()))[1]);
+  ASSERT_TRUE(RemoveTree(half + "/fs").ok());
+  Reopen();
+  EXPECT_FALSE(snapshotter_->Stat(scope_, "half").ok());
+  EXPECT_TRUE(snapshotter_->Stat(scope_, "whole").ok());
+  ASSERT_TRUE(snapshotter_->Cleanup().ok());
+  EXPECT_EQ(ListDirectory(Root())->size(), 2u);
+}
+
+TEST_F(OverlaySnapshotterTest, AModeIsWhatItIsToBeWhateverTheMask) {
+  const mode_t mask = ::umask(0077);
+  const auto mounts = snapshotter_->Prepare(scope_, "top", "", {});
+  ::umask(mask);
+  ASSERT_TRUE(mounts.ok()) << mounts.status();
+  struct stat st {};
+  ASSERT_EQ(::stat((*mounts)[0].source.c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode, mode_t{S_IFDIR | 0755});
 }
 
 TEST_F(OverlaySnapshotterTest, MountOptionsOfTheConfigurationAreInEveryOverlay) {

@@ -26,6 +26,20 @@ TEST_F(TaskManagerTest, CreateGivesThePidAndPutsTheSpecIntoAPrivateBundle) {
   EXPECT_TRUE(S_ISDIR(info.st_mode));
 }
 
+TEST_F(TaskManagerTest, TheRecordsOptionsAreAddedToTheMountOfTheRootAlone) {
+  container_.root_options = {"uidmap=0:1:2", "gidmap=0:3:4"};
+  CreateTask request;
+  request.id = "c";
+  request.rootfs = {{"overlay", "overlay", "", {"lowerdir=/a:/b"}}, {"bind", "/x", "/in", {"ro"}}};
+  const auto created =
+      Await<absl::StatusOr<uint32_t>>([&](auto done) { manager_->Create("ns", request, done); });
+  ASSERT_TRUE(created.ok()) << created.status();
+  const std::vector<Mount>& rootfs = launcher_.last()->created.rootfs;
+  ASSERT_EQ(rootfs.size(), 2u);
+  EXPECT_THAT(rootfs[0].options, ElementsAre("uidmap=0:1:2", "gidmap=0:3:4", "lowerdir=/a:/b"));
+  EXPECT_THAT(rootfs[1].options, ElementsAre("ro"));
+}
+
 TEST_F(TaskManagerTest, ASecondTaskOfAContainerIsRefused) {
   ASSERT_TRUE(Create("c").ok());
   EXPECT_EQ(Create("c").status(), absl::AlreadyExistsError("task c: already exists"));
