@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "base/errors.h"
@@ -15,6 +16,20 @@ namespace {
 // epoll hands back 64 bits: the descriptor, and a generation that tells a late event for a removed
 // descriptor from one for whatever reuses its number.
 uint64_t Tag(int fd, uint64_t generation) { return (generation << 32) | static_cast<uint32_t>(fd); }
+
+// The loop whose RunOnce this thread is in.
+thread_local const EventLoop* running = nullptr;
+
+class Running {
+ public:
+  explicit Running(const EventLoop* loop) : before_(std::exchange(running, loop)) {}
+  ~Running() { running = before_; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  const EventLoop* const before_;
+};
 
 }  // namespace
 
@@ -87,6 +102,8 @@ void EventLoop::Post(std::function<void()> work) {
     posted_.push_back(std::move(work));
     if (posted_.size() > 1) return;  // the wake-up for the first has not been served yet
   }
+  // The loop looks at what was posted before it waits again.
+  if (running == this) return;
   const uint64_t one = 1;
   while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
   }
@@ -123,6 +140,12 @@ int EventLoop::WaitMilliseconds(absl::Duration limit) const {
 }
 
 void EventLoop::RunOnce(absl::Duration timeout) {
+  const Running mark(this);
+  {
+    // By this thread, which has not written to the eventfd for it.
+    const std::lock_guard lock(mutex_);
+    if (!posted_.empty()) timeout = absl::ZeroDuration();
+  }
   std::array<epoll_event, 64> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                  WaitMilliseconds(timeout));

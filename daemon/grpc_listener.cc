@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
@@ -39,6 +40,13 @@ void SetFlowControl(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamWindowBytes);
 }
 
+// Reflection is served by a thread of its own, which would look every ten seconds whether it is
+// still needed; the end of the server wakes it too.
+void SetPolling(grpc::ServerBuilder& builder) {
+  builder.SetSyncServerOption(grpc::ServerBuilder::CQ_TIMEOUT_MSEC,
+                              std::numeric_limits<int>::max());
+}
+
 }  // namespace
 
 GrpcListener::GrpcListener(std::string path, std::unique_ptr<grpc::Server> server)
@@ -58,6 +66,7 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(const Config& 
   builder.SetMaxReceiveMessageSize(static_cast<int>(config.max_recv_message_bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(config.max_send_message_bytes));
   SetFlowControl(builder);
+  SetPolling(builder);
   int port = 0;
   builder.AddListeningPort(absl::StrCat("unix:", path), grpc::InsecureServerCredentials(), &port);
   for (const auto& [name, service] : services) builder.RegisterService(service);

@@ -71,21 +71,21 @@ void RemoveSocket(const std::string& path) {
 // is no container.
 class Abandonment {
  public:
-  Abandonment(EventLoop& loop, const ttrpc::Server& server, const TaskService& service,
-              std::function<void()> end)
-      : loop_(loop), server_(server), service_(service), end_(std::move(end)) {}
+  Abandonment(EventLoop& loop, const ttrpc::Server& server, std::function<void()> end)
+      : loop_(loop), server_(server), end_(std::move(end)) {}
 
   void Watch() {
-    if (!std::exchange(watching_, true)) loop_.After(kAbandonedLook, [this] { Look(); });
+    if (look_ == 0) look_ = loop_.After(kAbandonedLook, [this] { Look(); });
+  }
+  // There is a container: nothing is to be woken up for.
+  void Rest() {
+    loop_.Cancel(std::exchange(look_, 0));
+    alone_ = false;
   }
 
  private:
   void Look() {
-    watching_ = false;
-    if (!service_.empty()) {
-      alone_ = false;
-      return;
-    }
+    look_ = 0;
     if (server_.connections() != 0) {
       alone_ = false;
     } else if (std::exchange(alone_, true)) {
@@ -96,9 +96,8 @@ class Abandonment {
 
   EventLoop& loop_;
   const ttrpc::Server& server_;
-  const TaskService& service_;
   const std::function<void()> end_;
-  bool watching_ = false;
+  EventLoop::TimerId look_ = 0;
   bool alone_ = false;
 };
 
@@ -121,8 +120,9 @@ absl::Status Serve(ShimConfig& config) {
     StopWhenQuiet(*loop, server, events, absl::Now() + kShutdownLimit);
   };
   TaskService service(*loop, events, config.ns, end);
-  Abandonment abandonment(*loop, server, service, end);
+  Abandonment abandonment(*loop, server, end);
   service.OnEmpty([&abandonment] { abandonment.Watch(); });
+  service.OnOccupied([&abandonment] { abandonment.Rest(); });
   GANTRY_RETURN_IF_ERROR(loop->Add(child_event, EPOLLIN, [&service](uint32_t) {
     uint64_t count;
     if (::read(child_event, &count, sizeof count) > 0) service.Reap();

@@ -106,6 +106,7 @@ void TaskService::Create(const task::CreateTaskRequest& request, const Reply& re
   }
   const auto task = std::make_shared<Task>(context_, request.id());
   tasks_[request.id()] = task;
+  if (on_occupied_) on_occupied_();
   task->Create(request, [this, task, reply](absl::StatusOr<std::string> answer) {
     DropIfGone(task);
     reply(std::move(answer));

@@ -30,6 +30,8 @@ class TaskService {
   [[nodiscard]] bool empty() const;
   // `handler` is called when the last container is gone.
   void OnEmpty(std::function<void()> handler) { on_empty_ = std::move(handler); }
+  // `handler` is called for each container that is about to be made.
+  void OnOccupied(std::function<void()> handler) { on_occupied_ = std::move(handler); }
 
   // Collects every child that has ended; to be called on SIGCHLD.
   void Reap();
@@ -57,6 +59,7 @@ class TaskService {
   bool release_is_due_ = false;
   std::function<void()> on_shutdown_;
   std::function<void()> on_empty_;
+  std::function<void()> on_occupied_;
   std::function<void(pid_t, uint32_t)> on_other_child_;
   runtime::SeccompCache seccomp_;
   TaskContext context_;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
 #include "ttrpc/message.h"
@@ -38,6 +39,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void HandleEvents(uint32_t events);
   // False once the connection has ended.
   bool ReadSome();
+  // Takes what was read apart into frames, and holds back the rest while too many replies wait.
+  // False once the connection has ended.
+  bool Consume(absl::string_view bytes);
+  [[nodiscard]] bool TooMuchWaits() const { return queued_bytes_ > kMaxBodyBytes; }
+  bool FinishFrame();
   bool WriteSome();
   void Watch();
 
@@ -52,6 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   FrameHeader frame_;
   std::string body_;
   size_t body_got_ = 0;
+  std::string held_;
 
   std::deque<std::string> queue_;
   size_t front_sent_ = 0;

@@ -6,6 +6,10 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -134,6 +138,46 @@ TEST_F(DaemonTest, AfterAKillItStartsAgainOnWhatWasLeft) {
   const absl::Status restarted = daemon_->Restart();
   ASSERT_TRUE(restarted.ok()) << restarted;
   EXPECT_EQ(uuid(), before);
+}
+
+// How often each thread of `pid` has gone to sleep so far, by name and number.
+std::map<std::string, long> SleepsOf(pid_t pid) {
+  std::map<std::string, long> sleeps;
+  const std::string tasks = absl::StrCat("/proc/", pid, "/task");
+  for (const std::string& thread : ListDirectory(tasks).value_or(std::vector<std::string>())) {
+    std::string name;
+    const std::string status = ReadFile(absl::StrCat(tasks, "/", thread, "/status")).value_or("");
+    for (const absl::string_view line : absl::StrSplit(status, '\n')) {
+      const std::pair<absl::string_view, absl::string_view> field = absl::StrSplit(line, '\t');
+      if (field.first == "Name:") name = std::string(field.second);
+      if (field.first == "voluntary_ctxt_switches:") {
+        EXPECT_TRUE(absl::SimpleAtoi(field.second, &sleeps[absl::StrCat(name, " ", thread)]));
+      }
+    }
+  }
+  return sleeps;
+}
+
+TEST_F(DaemonTest, AnIdleDaemonIsNotWokenButByTheTimersOfGrpc) {
+  ASSERT_TRUE(Version().ok());
+  // Whatever else the machine does, a thread that looks for work on its own is never still this
+  // long.
+  constexpr absl::Duration kStill = absl::Seconds(12);
+  const absl::Time limit = absl::Now() + absl::Minutes(2);
+  std::vector<std::string> woken;
+  do {
+    const std::map<std::string, long> before = SleepsOf(daemon_->pid());
+    ASSERT_FALSE(before.empty());
+    absl::SleepFor(kStill);
+    woken.clear();
+    for (const auto& [thread, sleeps] : SleepsOf(daemon_->pid())) {
+      const auto found = before.find(thread);
+      const bool timer =
+          absl::StartsWith(thread, "grpc_global_tim") || absl::StartsWith(thread, "timer_manager");
+      if (!timer && (found == before.end() || found->second != sleeps)) woken.push_back(thread);
+    }
+  } while (!woken.empty() && absl::Now() < limit);
+  EXPECT_THAT(woken, testing::IsEmpty());
 }
 
 TEST_F(DaemonTest, ARequestWithoutANamespaceIsRefused) {

@@ -87,5 +87,43 @@ TEST_F(EventLoopTest, PostFromAnotherThreadRunsOnTheLoopInOrder) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
+TEST_F(EventLoopTest, WorkThatTheLoopsOwnThreadPostsIsNotWaitedFor) {
+  // Neither is the wait woken for it: the loop sees it by itself, in whichever callback it came up.
+  std::vector<std::string> order;
+  const auto post = [&](const std::string& name, std::function<void()> then) {
+    loop_->Post([&order, name, then = std::move(then)] {
+      order.push_back(name);
+      if (then) then();
+    });
+  };
+  ASSERT_TRUE(loop_
+                  ->Add(read_.get(), EPOLLIN,
+                        [&](uint32_t) {
+                          loop_->Remove(read_.get());
+                          post("by a descriptor", [&] { post("by work", nullptr); });
+                          loop_->After(absl::ZeroDuration(),
+                                       [&] { post("by a timer", [this] { loop_->Stop(); }); });
+                        })
+                  .ok());
+  ASSERT_EQ(::write(write_.get(), "x", 1), 1);
+  loop_->Run();  // would hang if it waited
+  EXPECT_EQ(order, (std::vector<std::string>{"by a descriptor", "by work", "by a timer"}));
+}
+
+TEST_F(EventLoopTest, ALoopThatIsNotTheOneRunningIsWokenByAPostOfThisThread) {
+  const std::unique_ptr<EventLoop> other = *EventLoop::Create();
+  bool ran = false;
+  std::thread thread([&] { other->Run(); });
+  loop_->Post([&] {
+    other->Post([&] {
+      ran = true;
+      other->Stop();
+    });
+  });
+  loop_->RunOnce(absl::Seconds(5));
+  thread.join();
+  EXPECT_TRUE(ran);
+}
+
 }  // namespace
 }  // namespace gantry

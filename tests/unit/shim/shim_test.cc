@@ -1,5 +1,7 @@
 // The shim from end to end: forked by the zygote, driven over ttrpc, with real containers.
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "runtime/zygote/zygote_client.h"
 #include "tests/unit/shim/shim_fixture.h"
 
@@ -14,11 +16,13 @@ class ShimTest : public ShimFixture {
         {"testing", id_, dir_->path(), dir_->path() + "/events", false, listener.get()});
     ASSERT_TRUE(shim.ok()) << shim.status();
     pidfd_ = std::move(shim->pidfd);
+    pid_ = shim->pid;
     client_ = *ttrpc::Client::Connect(*loop_, dir_->path() + "/shim");
   }
 
   std::unique_ptr<runtime::ZygoteClient> zygote_ =
       *runtime::ZygoteClient::Start(GANTRY_SHIM_BINARY);
+  pid_t pid_ = -1;
 };
 
 TEST_F(ShimTest, AContainerRunsPrintsExitsAndLeavesNothing) {
@@ -65,6 +69,26 @@ TEST_F(ShimTest, InputReachesTheProcessAndCloseIOEndsIt) {
   EXPECT_EQ(Wait(), 0u);
   ASSERT_EQ(Delete(), absl::OkStatus());
   EXPECT_EQ(ReadToEnd(out.get()), "a line\n");
+}
+
+TEST_F(ShimTest, OneWhoseContainerRunsIsNotWoken) {
+  WriteSpec({"sleep", "1000"});
+  ASSERT_EQ(Create(CreateRequest()), absl::OkStatus());
+  ASSERT_EQ(StartTask(), absl::OkStatus());
+  const auto sleeps = [this] {
+    for (const absl::string_view line :
+         absl::StrSplit(ReadFile(absl::StrCat("/proc/", pid_, "/status")).value_or(""), '\n')) {
+      if (absl::StartsWith(line, "voluntary_ctxt_switches:")) return std::string(line);
+    }
+    return std::string();
+  };
+  // It gives memory back when it has rested for a second. After that there is nothing to do, and it
+  // does not look either whether it was abandoned, as one without a container does after 15.
+  absl::SleepFor(absl::Seconds(5));
+  const std::string before = sleeps();
+  ASSERT_FALSE(before.empty());
+  absl::SleepFor(absl::Seconds(12));
+  EXPECT_EQ(sleeps(), before);
 }
 
 TEST_F(ShimTest, AKilledContainerExitsWith128AndTheSignal) {

@@ -166,6 +166,36 @@ TEST_F(TtrpcTest, ARequestThatArrivesByteByByteIsServed) {
   EXPECT_FALSE(ended);
 }
 
+TEST_F(TtrpcTest, FramesThatArriveTogetherAreServedInTheirOrder) {
+  // Of sizes around the one that is read at once: frames begin, end and are cut anywhere in it.
+  std::string sent;
+  std::string expected;
+  uint32_t stream = 1;
+  for (const size_t size : {0, 1, 4000, 4096, 5, 9000, 0, 4050, 30, 100000, 7}) {
+    const std::string payload(size, static_cast<char>('a' + stream % 26));
+    sent += EncodeFrame(stream, kRequestFrame, kRemoteClosed,
+                        EncodeRequest({"t.T", "Echo", payload, 0, {}}));
+    expected += EncodeFrame(stream, kResponseFrame, 0, EncodeResponse(payload));
+    stream += 2;
+  }
+  sent += std::string(kHeaderBytes, '\0');  // an empty body is a frame, too, and no request
+  const UniqueFd raw = RawSocket();
+  size_t written = 0;
+  std::string got;
+  bool ended = false;
+  Until([&] {
+    const ssize_t more =
+        ::send(raw.get(), sent.data() + written, sent.size() - written, MSG_NOSIGNAL);
+    if (more > 0) written += static_cast<size_t>(more);
+    char buffer[4096];
+    ssize_t size;
+    while ((size = ::read(raw.get(), buffer, sizeof buffer)) > 0) got.append(buffer, size);
+    ended = size == 0 || (size < 0 && errno != EAGAIN);
+    return ended;
+  });
+  EXPECT_TRUE(got == expected) << got.size() << " bytes of " << expected.size();
+}
+
 TEST_F(TtrpcTest, AMalformedBodyIsAnsweredAndTheConnectionGoesOn) {
   const UniqueFd raw = RawSocket();
   const std::string frame = EncodeFrame(1, kRequestFrame, 0, "\x0a\x7f");
