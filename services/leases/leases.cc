@@ -84,7 +84,7 @@ absl::StatusOr<Lease> Leases::Create(const std::string& ns, const Lease& wanted)
     GANTRY_RETURN_IF_ERROR(Annotate(ParseRfc3339(expire->second).status(), kExpireLabel));
   }
   created.created_at = absl::Now();
-  GANTRY_RETURN_IF_ERROR(store_.Update([&](metadata::Writer& writer) -> absl::Status {
+  const auto create = [&](metadata::Writer& writer) -> absl::Status {
     GANTRY_ASSIGN_OR_RETURN(const std::optional<std::string> found,
                             writer.Get(kBucket, ns, created.id));
     if (found.has_value()) {
@@ -92,17 +92,21 @@ absl::StatusOr<Lease> Leases::Create(const std::string& ns, const Lease& wanted)
     }
     GANTRY_RETURN_IF_ERROR(metadata::EnsureNamespace(writer, ns));
     return writer.Put(kBucket, ns, created.id, Encode(created));
-  }));
+  };
+  // What it will hold is written after it, and with that it is on the disk.
+  GANTRY_RETURN_IF_ERROR(store_.Update(create, metadata::OnDisk::kWithNext));
   return created;
 }
 
 absl::Status Leases::Delete(const std::string& ns, const std::string& id) {
-  return store_.Update([&](metadata::Writer& writer) -> absl::Status {
+  const auto remove = [&](metadata::Writer& writer) -> absl::Status {
     GANTRY_RETURN_IF_ERROR(CheckExists(writer, ns, id));
     GANTRY_RETURN_IF_ERROR(metadata::ClearLease(writer, ns, id));
     writer.NoteDeletion();
     return writer.Delete(kBucket, ns, id).status();
-  });
+  };
+  // Before the collection that removes what it held is on the disk, so is this.
+  return store_.Update(remove, metadata::OnDisk::kWithNext);
 }
 
 absl::StatusOr<std::vector<Lease>> Leases::List(const std::string& ns,

@@ -20,8 +20,9 @@ struct Lease {
   Labels labels;  // containerd.io/gc.expire (RFC 3339) ends it, containerd.io/gc.flat bounds it
 };
 
-// Leases by namespace and id, and what they hold. Thread-safe; durable when a call returns. Each is
-// a root of collections until it expires, and is removed by the first one after that.
+// Leases by namespace and id, and what they hold. Thread-safe. Resources are durable when a call
+// returns; a lease that is made or deleted is so with the next record that is written. Each is a
+// root of collections until it expires, and is removed by the first one after that.
 class Leases : public gc::Collectible {
  public:
   explicit Leases(metadata::Store& store) : store_(store) {}

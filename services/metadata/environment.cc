@@ -1,7 +1,7 @@
 #include "services/metadata/environment.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
@@ -11,12 +11,21 @@ namespace gantry::metadata {
 namespace {
 
 constexpr unsigned kMaxReaders = 1024;
+constexpr uint64_t kReserve = 1 << 20;
 
 struct EnvCloser {
   void operator()(MDB_env* env) const { ::mdb_env_close(env); }
 };
 
-absl::StatusOr<UniqueFd> Lock(const std::string& path) {
+// Puts `base` at the start of `file`, of which those pages were read before.
+absl::Status WriteBase(const std::string& file, absl::string_view base) {
+  GANTRY_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(file, O_WRONLY));
+  return WriteAll(fd.get(), base, file);
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> LockStore(const std::string& path) {
   const std::string file = path + "/lock";
   GANTRY_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(file, O_RDWR | O_CREAT, 0600));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
@@ -27,7 +36,14 @@ absl::StatusOr<UniqueFd> Lock(const std::string& path) {
   return ErrnoError(errno, absl::StrCat("lock ", file));
 }
 
-}  // namespace
+absl::StatusOr<UniqueFd> LockCopying(const std::string& path, int operation) {
+  const std::string file = path + "/copying";
+  GANTRY_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(file, O_RDWR | O_CREAT, 0600));
+  while (::flock(fd.get(), operation) != 0) {
+    if (errno != EINTR) return ErrnoError(errno, absl::StrCat("lock ", file));
+  }
+  return fd;
+}
 
 absl::Status LmdbError(int code, absl::string_view what) {
   const std::string message = absl::StrCat(what, ": ", ::mdb_strerror(code));
@@ -48,11 +64,11 @@ absl::Status LmdbError(int code, absl::string_view what) {
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string& path,
-                                                               size_t map_size_bytes) {
-  GANTRY_RETURN_IF_ERROR(MakeDirectories(path, 0700));
-  GANTRY_ASSIGN_OR_RETURN(UniqueFd lock, Lock(path));
+                                                               size_t map_size_bytes, UniqueFd lock,
+                                                               absl::string_view base) {
   const std::string file = path + "/meta.mdb";
-  GANTRY_RETURN_IF_ERROR(CheckPages(file));
+  GANTRY_RETURN_IF_ERROR(CheckPages(file, base));
+  if (!base.empty()) GANTRY_RETURN_IF_ERROR(WriteBase(file, base));
   MDB_env* raw = nullptr;
   if (const int code = ::mdb_env_create(&raw); code != 0)
     return LmdbError(code, "create an LMDB environment");
@@ -61,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
   ::mdb_env_set_maxreaders(raw, kMaxReaders);
   // NOTLS: a reader's slot belongs to its transaction, since any thread of the pool may run the
   // next one.
-  if (const int code = ::mdb_env_open(raw, file.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0600);
+  if (const int code =
+          ::mdb_env_open(raw, file.c_str(), MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
       code != 0) {
     return LmdbError(code, absl::StrCat("open the metadata store ", file));
   }
@@ -71,7 +88,7 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
   if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
     return ErrnoError(errno, absl::StrCat("set close-on-exec on ", file));
   }
-  std::unique_ptr<Environment> environment(new Environment(std::move(lock), env.release()));
+  std::unique_ptr<Environment> environment(new Environment(std::move(lock), file, env.release()));
   GANTRY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*environment, 0));
   if (const int code = ::mdb_dbi_open(transaction.get(), nullptr, 0, &environment->dbi_);
       code != 0) {
@@ -84,20 +101,48 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Open(const std::string
   return environment;
 }
 
-void Environment::ReserveSpace() {
-  constexpr uint64_t kReserve = 1 << 20;
+int Environment::fd() const {
+  int fd = -1;
+  ::mdb_env_get_fd(env_, &fd);
+  return fd;
+}
+
+absl::StatusOr<std::string> Environment::ReadBase() const {
+  MDB_stat stat;
+  ::mdb_env_stat(env_, &stat);
+  std::string base(size_t{2} * stat.ms_psize, '\0');
+  const ssize_t got = ::pread(fd(), base.data(), base.size(), 0);
+  if (got < 0) return ErrnoError(errno, absl::StrCat("read ", file_));
+  if (static_cast<size_t>(got) < base.size()) {
+    return absl::DataLossError(absl::StrCat("the metadata store ", file_, " was cut"));
+  }
+  return base;
+}
+
+absl::Status Environment::SyncPages() const {
+  if (::fdatasync(fd()) != 0) return ErrnoError(errno, absl::StrCat("sync ", file_));
+  return absl::OkStatus();
+}
+
+uint64_t Environment::End() const {
   MDB_envinfo info;
   MDB_stat stat;
   ::mdb_env_info(env_, &info);
   ::mdb_env_stat(env_, &stat);
-  const uint64_t end = (info.me_last_pgno + 1) * stat.ms_psize;
+  return (info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+void Environment::ReserveSpace() {
+  const uint64_t end = End();
   if (end + kReserve / 2 <= reserved_) return;
-  int fd = -1;
-  ::mdb_env_get_fd(env_, &fd);
-  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(end + kReserve)) == 0) {
+  if (::fallocate(fd(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(end + kReserve)) == 0) {
     reserved_ = end + kReserve;
+  } else if (errno != ENOSPC && errno != EDQUOT) {
+    reserved_ = ~uint64_t{0};  // not on this file system
   }
 }
+
+bool Environment::ShortOfSpace() const { return End() + kReserve / 2 > reserved_; }
 
 Environment::~Environment() { ::mdb_env_close(env_); }
 

@@ -6,7 +6,9 @@
 #include "base/digest.h"
 #include "base/errors.h"
 #include "base/fault_point.h"
+#include "base/log.h"
 #include "base/wire.h"
+#include "services/metadata/commit_log.h"
 #include "services/metadata/environment.h"
 
 namespace gantry::metadata {
@@ -162,6 +164,7 @@ absl::Status Writer::Put(absl::string_view bucket, absl::string_view ns, absl::s
   if (const int code = ::mdb_put(transaction_, environment_.dbi(), &key, &bytes, 0); code != 0) {
     return LmdbError(code, absl::StrCat("write ", bucket, " record ", name));
   }
+  mutations_.Put(text, record.bytes());
   if (puts_.on) {
     puts_.names.push_back({std::string(bucket), std::string(ns), std::string(name)});
   }
@@ -176,6 +179,7 @@ absl::StatusOr<bool> Writer::Delete(absl::string_view bucket, absl::string_view 
   const int code = ::mdb_del(transaction_, environment_.dbi(), &key, nullptr);
   if (code == MDB_NOTFOUND) return false;
   if (code != 0) return LmdbError(code, absl::StrCat("delete ", bucket, " record ", name));
+  mutations_.Delete(text);
   changes_.mutations = 1;
   return true;
 }
@@ -198,15 +202,23 @@ absl::StatusOr<uint64_t> Writer::NextSequence(absl::string_view name) {
   return number;
 }
 
-Store::Store(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+Store::Store(std::unique_ptr<CommitLog> log)
+    : log_(std::move(log)), checkpointer_([this] { MakeCheckpoints(); }) {}
 
-Store::~Store() = default;
+Store::~Store() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  checkpoint_.notify_all();
+  checkpointer_.join();
+}
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path,
                                                    const StoreOptions& options) {
-  GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment,
-                          Environment::Open(path, options.map_size_bytes));
-  std::unique_ptr<Store> store(new Store(std::move(environment)));
+  GANTRY_ASSIGN_OR_RETURN(std::unique_ptr<CommitLog> log,
+                          CommitLog::Open(path, options.map_size_bytes));
+  std::unique_ptr<Store> store(new Store(std::move(log)));
   GANTRY_RETURN_IF_ERROR(store->CheckSchema(options.schema_steps));
   return store;
 }
@@ -239,8 +251,8 @@ absl::Status Store::CheckSchema(const std::vector<SchemaStep>& steps) {
 
 absl::Status Store::View(const std::function<absl::Status(const Reader&)>& body) const {
   GANTRY_ASSIGN_OR_RETURN(const Transaction transaction,
-                          Transaction::Begin(*environment_, MDB_RDONLY));
-  return body(Reader(*environment_, transaction.get()));
+                          Transaction::Begin(log_->environment(), MDB_RDONLY));
+  return body(Reader(log_->environment(), transaction.get()));
 }
 
 absl::Status Store::Update(const std::function<absl::Status(Writer&)>& body, OnDisk on_disk) {
@@ -258,6 +270,10 @@ absl::Status Store::Update(const std::function<absl::Status(Writer&)>& body, OnD
   Commit(batch);
   lock.lock();
   committing_ = false;
+  if (log_->CheckpointDue() && !checkpoint_due_) {
+    checkpoint_due_ = true;
+    checkpoint_.notify_one();
+  }
   Changes changes;
   for (Pending* each : batch) {
     each->done = true;
@@ -277,37 +293,59 @@ void Store::SetObserver(std::function<void(const Changes&)> observer) {
 }
 
 void Store::Commit(const std::vector<Pending*>& batch) {
-  const auto fail_all = [&batch](const absl::Status& status) {
-    for (Pending* pending : batch) {
-      if (pending->status.ok()) pending->status = status;
-    }
-  };
   const bool at_once = std::any_of(batch.begin(), batch.end(), [](const Pending* pending) {
     return pending->on_disk == OnDisk::kAtOnce;
   });
-  // The data is synced in any case, so the database stays whole; the page that makes the
-  // transaction the last one goes along with the next sync.
-  absl::StatusOr<Transaction> transaction =
-      Transaction::Begin(*environment_, at_once ? 0 : MDB_NOMETASYNC);
-  if (!transaction.ok()) return fail_all(transaction.status());
+  absl::Status status = CommitBodies(batch, at_once);
+  if (status.ok()) status = FaultPoint("metadata.commit.after");
+  if (status.ok()) return;
+  for (Pending* pending : batch) {
+    if (pending->status.ok()) pending->status = status;
+  }
+}
+
+absl::Status Store::CommitBodies(const std::vector<Pending*>& batch, bool at_once) {
+  GANTRY_RETURN_IF_ERROR(log_->Prepare());
+  const Environment& environment = log_->environment();
+  GANTRY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(environment, 0));
+  Mutations mutations;
   for (Pending* pending : batch) {
     // Nested, so that a body that fails half-way takes back what it wrote and nothing of the
     // others'.
-    absl::StatusOr<Transaction> nested = Transaction::Begin(*environment_, 0, transaction->get());
+    absl::StatusOr<Transaction> nested = Transaction::Begin(environment, 0, transaction.get());
     if (!nested.ok()) {
       pending->status = nested.status();
       continue;
     }
-    Writer writer(*environment_, nested->get(), puts_);
+    Mutations own;
+    Writer writer(environment, nested->get(), own, puts_);
     pending->status = (*pending->body)(writer);
     if (!writer.hidden_) pending->changes = writer.changes_;
     if (pending->status.ok()) pending->status = nested->Commit();
+    if (pending->status.ok()) mutations.Append(own);
   }
-  absl::Status status = FaultPoint("metadata.commit.before");
-  if (status.ok()) status = transaction->Commit();
-  if (!status.ok()) return fail_all(status);
-  environment_->ReserveSpace();
-  if (status = FaultPoint("metadata.commit.after"); !status.ok()) fail_all(status);
+  GANTRY_RETURN_IF_ERROR(FaultPoint("metadata.commit.before"));
+  return log_->Commit(std::move(transaction), mutations, at_once);
+}
+
+void Store::MakeCheckpoints() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    checkpoint_.wait(lock, [this] { return checkpoint_due_ || ending_; });
+    if (ending_) return;
+    lock.unlock();
+    absl::Status made = log_->SyncPages();
+    lock.lock();
+    done_.wait(lock, [this] { return !committing_; });
+    committing_ = true;
+    lock.unlock();
+    if (made.ok()) made = log_->Checkpoint();
+    if (!made.ok()) LogWarn(made.message());
+    lock.lock();
+    committing_ = false;
+    checkpoint_due_ = false;
+    done_.notify_all();
+  }
 }
 
 }  // namespace gantry::metadata

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,7 +18,9 @@ struct MDB_txn;
 
 namespace gantry::metadata {
 
+class CommitLog;
 class Environment;
+class Mutations;
 
 struct RecordName {
   std::string bucket;
@@ -86,9 +89,10 @@ class Writer : public Reader {
 
  private:
   friend class Store;
-  Writer(const Environment& environment, MDB_txn* transaction, PutLog& puts)
-      : Reader(environment, transaction), puts_(puts) {}
+  Writer(const Environment& environment, MDB_txn* transaction, Mutations& mutations, PutLog& puts)
+      : Reader(environment, transaction), mutations_(mutations), puts_(puts) {}
 
+  Mutations& mutations_;
   PutLog& puts_;
   Changes changes_;
   bool hidden_ = false;
@@ -108,8 +112,8 @@ struct StoreOptions {
 // either case, and no order of updates is ever turned round.
 enum class OnDisk {
   kAtOnce,
-  // With the next update that is: one sync of two is saved. For what can be made anew, and whose
-  // loss is found and mended at the next start.
+  // With the next update that is: no sync is made for this one. For what can be made anew, and
+  // whose loss is found and mended at the next start.
   kWithNext,
 };
 
@@ -145,17 +149,24 @@ class Store {
     bool done = false;
     Changes changes;
   };
-  explicit Store(std::unique_ptr<Environment> environment);
+  explicit Store(std::unique_ptr<CommitLog> log);
   // Notes the version in a new store; takes an older one through the steps it lacks, all in one
   // transaction. Errors: FailedPrecondition for a newer one.
   absl::Status CheckSchema(const std::vector<SchemaStep>& steps);
   void Commit(const std::vector<Pending*>& batch);
+  absl::Status CommitBodies(const std::vector<Pending*>& batch, bool at_once);
+  // The thread that makes checkpoints.
+  void MakeCheckpoints();
 
-  std::unique_ptr<Environment> environment_;
+  std::unique_ptr<CommitLog> log_;
   std::mutex mutex_;
   std::condition_variable done_;
   std::deque<Pending*> queue_;
   bool committing_ = false;
+  std::condition_variable checkpoint_;  // is due, or the store ends
+  bool checkpoint_due_ = false;
+  bool ending_ = false;
+  std::thread checkpointer_;
   std::function<void(const Changes&)> observer_;
   PutLog puts_;
 };

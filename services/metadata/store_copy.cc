@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "services/metadata/environment.h"
+#include "services/metadata/store.h"
 
 namespace gantry::metadata {
 namespace {
@@ -28,6 +29,12 @@ absl::Status CopyStore(const std::string& path, const std::string& destination) 
   if (::access(copy.c_str(), F_OK) == 0) {
     return absl::AlreadyExistsError(absl::StrCat("there is a metadata store in ", destination));
   }
+  // A store that nobody has open may wait for its journal to be replayed, which its owner does.
+  if (const auto owned = Store::Open(path);
+      !owned.ok() && !absl::IsFailedPrecondition(owned.status())) {
+    return owned.status();
+  }
+  GANTRY_ASSIGN_OR_RETURN(const UniqueFd copying, LockCopying(path, LOCK_SH));
   GANTRY_RETURN_IF_ERROR(MakeDirectories(destination, 0700));
   MDB_env* raw = nullptr;
   if (const int code = ::mdb_env_create(&raw); code != 0)

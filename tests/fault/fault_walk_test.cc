@@ -198,7 +198,8 @@ TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
           "content.commit.renamed", "content.commit.synced", "content.ingest.directory",
           "content.ingest.recorded", "content.write", "diff.apply.data", "diff.apply.digested",
           "diff.apply.entry", "diff.apply.finish", "diff.apply.mounted", "gc.finished", "gc.marked",
-          "gc.settled", "gc.swept", "metadata.commit.after", "metadata.commit.before",
+          "gc.settled", "gc.swept", "metadata.checkpoint.made", "metadata.checkpoint.pages",
+          "metadata.commit.after", "metadata.commit.before", "metadata.journal.appended",
           "snapshots.commit.synced", "snapshots.create.directory", "snapshots.remove.record",
           "snapshots.remove.renamed", "snapshots.remove.unlink"));
 }
