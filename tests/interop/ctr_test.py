@@ -159,8 +159,11 @@ class CtrTest(unittest.TestCase):
         self.assertEqual(ctr("snapshots", "commit", "base", "active").returncode, 0)
         self.assertEqual(ctr("snapshots", "view", "seen", "base").returncode, 0)
         self.assertNotEqual(ctr("snapshots", "rm", "base").returncode, 0, "a parent was removed")
-        self.assertEqual(ctr("snapshots", "rm", "seen").returncode, 0)
-        self.assertEqual(ctr("snapshots", "rm", "base").returncode, 0)
+        # `ctr snapshots view` sets no gc.root label: a collection may come first.
+        for key in ("seen", "base"):
+            removed = ctr("snapshots", "rm", key)
+            if removed.returncode != 0:
+                self.assertIn("not found", removed.stderr)
 
     def test_content_is_verified_on_its_way_in(self):
         wrong = "sha256:" + "1" * 64
