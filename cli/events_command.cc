@@ -31,21 +31,18 @@ absl::Status Follow(LoadedContainer& loaded, absl::Duration interval) {
   if (!loaded.container->has_cgroup()) {
     return absl::FailedPreconditionError("the container has no cgroup to watch");
   }
-  absl::StatusOr<UniqueFd> oom = loaded.container->cgroup().OomEventFd();
+  absl::StatusOr<runtime::OomWatch> oom = loaded.container->cgroup().WatchOom();
   uint64_t kills = loaded.container->OomKills().value_or(0);
   absl::Time next = absl::Now() + interval;
   for (;;) {
     pollfd waited[2] = {{loaded.container->pidfd(), POLLIN, 0},
-                        {oom.ok() ? oom->get() : -1, POLLIN, 0}};
+                        {oom.ok() ? oom->fd() : -1, oom.ok() ? oom->events() : short{0}, 0}};
     const absl::Duration left = std::max(next - absl::Now(), absl::ZeroDuration());
     const timespec timeout = absl::ToTimespec(left);
     if (::ppoll(waited, 2, &timeout, nullptr) < 0 && errno != EINTR) {
       return ErrnoError(errno, "wait for events");
     }
-    if (waited[1].revents != 0) {
-      char counter[4096];
-      if (::read(oom->get(), counter, sizeof counter) < 0) oom = absl::UnavailableError("closed");
-    }
+    if (waited[1].revents != 0 && !oom->Clear()) oom = absl::UnavailableError("closed");
     const uint64_t now = loaded.container->OomKills().value_or(kills);
     for (; kills < now; ++kills) Print("oom", loaded.record.id, nullptr);
     if (waited[0].revents != 0) return absl::OkStatus();

@@ -140,7 +140,7 @@ class Container {
   absl::StatusOr<std::vector<pid_t>> Pids();
   absl::StatusOr<CgroupStats> Stats();
   absl::StatusOr<uint64_t> OomKills();
-  // Borrows the cgroup, for what has no method here (OomEventFd).
+  // Borrows the cgroup, for what has no method here (WatchOom).
   [[nodiscard]] Cgroup& cgroup();
   [[nodiscard]] bool has_cgroup() const;  // false once it was removed
 

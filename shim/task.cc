@@ -26,7 +26,7 @@ absl::StatusOr<std::string> Bytes(const Message& message) {
 }  // namespace
 
 Task::~Task() {
-  if (oom_fd_.valid()) context_.loop.Remove(oom_fd_.get());
+  if (oom_watch_) context_.loop.Remove(oom_watch_->fd());
 }
 
 absl::StatusOr<Task::ProcPtr> Task::Find(const std::string& exec_id) const {

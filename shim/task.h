@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -130,7 +131,7 @@ class Task : public std::enable_shared_from_this<Task> {
   bool paused_ = false;
   bool gone_ = false;
   uint64_t oom_kills_ = 0;
-  UniqueFd oom_fd_;
+  std::optional<runtime::OomWatch> oom_watch_;
   std::unique_ptr<runtime::Container> container_;
   ProcPtr init_;
   std::map<std::string, ProcPtr> execs_;

@@ -136,8 +136,8 @@ void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
   event.set_pid(static_cast<uint32_t>(proc->pid));
   event.set_exit_status(proc->exit_status);
   SetTime(proc->exited_at, event.mutable_exited_at());
-  if (oom_fd_.valid()) context_.loop.Remove(oom_fd_.get());
-  oom_fd_.reset();
+  if (oom_watch_) context_.loop.Remove(oom_watch_->fd());
+  oom_watch_.reset();
   const std::map<std::string, ProcPtr> execs = std::exchange(execs_, {});
   init_.reset();
   const auto root = std::make_shared<UniqueFd>(container_->TakeRoot());
@@ -159,14 +159,14 @@ void Task::FinishDelete(const ProcPtr& proc, const Reply& reply) {
 }
 
 void Task::WatchOom() {
-  absl::StatusOr<UniqueFd> fd = container_->cgroup().OomEventFd();
-  if (!fd.ok()) return;  // no memory controller here: nothing to watch
-  oom_fd_ = *std::move(fd);
-  const absl::Status added = context_.loop.Add(oom_fd_.get(), EPOLLIN, [this](uint32_t) {
-    char buffer[4096];
-    if (::read(oom_fd_.get(), buffer, sizeof buffer) <= 0) context_.loop.Remove(oom_fd_.get());
-    PublishOom();
-  });
+  absl::StatusOr<runtime::OomWatch> watch = container_->cgroup().WatchOom();
+  if (!watch.ok()) return;  // no memory controller here: nothing to watch
+  oom_watch_ = *std::move(watch);
+  const absl::Status added =
+      context_.loop.Add(oom_watch_->fd(), oom_watch_->events(), [this](uint32_t) {
+        if (!oom_watch_->Clear()) context_.loop.Remove(oom_watch_->fd());
+        PublishOom();
+      });
   if (!added.ok()) LogWarn(added.message());
 }
 

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
+#include "runtime/cgroup/oom_watch.h"
 #include "runtime/cgroup/stats.h"
 #include "runtime/spec/resources.h"
 
@@ -91,10 +92,8 @@ class Cgroup {
   // memory controller.
   [[nodiscard]] virtual absl::StatusOr<uint64_t> OomKills() const = 0;
 
-  // A descriptor that becomes readable when an OOM may have happened: an eventfd (v1) or an inotify
-  // instance (v2). Read it empty, then compare OomKills(). It also fires when the cgroup is
-  // removed. Errors: Unimplemented without a memory controller.
-  [[nodiscard]] virtual absl::StatusOr<UniqueFd> OomEventFd() const = 0;
+  // Errors: Unimplemented without a memory controller.
+  [[nodiscard]] virtual absl::StatusOr<OomWatch> WatchOom() const = 0;
 
   // Removes the cgroup and those that the container made below it; parents stay. Kills nothing, and
   // waits a bounded time for processes that are already dying. Absent is OK.

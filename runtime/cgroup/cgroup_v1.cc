@@ -209,7 +209,7 @@ absl::StatusOr<uint64_t> CgroupV1::OomKills() const {
   return control.oom_kill;
 }
 
-absl::StatusOr<UniqueFd> CgroupV1::OomEventFd() const {
+absl::StatusOr<OomWatch> CgroupV1::WatchOom() const {
   const CgroupDir* const memory = dirs_.Find("memory");
   if (memory == nullptr) return absl::UnimplementedError("this host has no memory controller");
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -218,7 +218,7 @@ absl::StatusOr<UniqueFd> CgroupV1::OomEventFd() const {
                           OpenFileAt(memory->fd(), "memory.oom_control", O_RDONLY));
   GANTRY_RETURN_IF_ERROR(
       memory->Write("cgroup.event_control", absl::StrCat(event.get(), " ", control.get())));
-  return event;
+  return OomWatch::OfEventFd(std::move(event));
 }
 
 absl::Status CgroupV1::RemoveIfEmpty() {

@@ -1,10 +1,11 @@
 #include "runtime/cgroup/cgroup_v2.h"
 
+#include <fcntl.h>
 #include <signal.h>
-#include <sys/inotify.h>
 
 #include "absl/strings/ascii.h"
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/path.h"
 #include "runtime/cgroup/processes.h"
 #include "runtime/cgroup/resources_v2.h"
@@ -124,18 +125,14 @@ absl::StatusOr<uint64_t> CgroupV2::OomKills() const {
   return events->oom_kill;
 }
 
-absl::StatusOr<UniqueFd> CgroupV2::OomEventFd() const {
-  if (!dir_.Has("memory.events")) {
+absl::StatusOr<OomWatch> CgroupV2::WatchOom() const {
+  absl::StatusOr<UniqueFd> events = OpenFileAt(dir_.fd(), "memory.events", O_RDONLY);
+  if (absl::IsNotFound(events.status())) {
     return absl::UnimplementedError(
         absl::StrCat("cgroup ", dir_.path(), " has no memory controller"));
   }
-  UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!inotify.valid()) return ErrnoError(errno, "create an inotify instance");
-  const std::string path = JoinPath(FdPath(dir_.fd()), "memory.events");
-  if (::inotify_add_watch(inotify.get(), path.c_str(), IN_MODIFY) < 0) {
-    return ErrnoError(errno, absl::StrCat("watch ", dir_.path(), "/memory.events"));
-  }
-  return inotify;
+  if (!events.ok()) return Annotate(events.status(), dir_.path());
+  return OomWatch::OfFile(*std::move(events));
 }
 
 absl::Status CgroupV2::Remove() {

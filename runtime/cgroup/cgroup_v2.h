@@ -34,7 +34,7 @@ class CgroupV2 final : public Cgroup {
   absl::Status KillAll(int signal) override;
   absl::StatusOr<CgroupStats> Stats() const override;
   absl::StatusOr<uint64_t> OomKills() const override;
-  absl::StatusOr<UniqueFd> OomEventFd() const override;
+  absl::StatusOr<OomWatch> WatchOom() const override;
   absl::Status Remove() override;
   absl::Status RemoveIfEmpty() override { return dir_.Remove(); }
 

@@ -35,7 +35,7 @@ class SystemdScope final : public Cgroup {
   absl::Status KillAll(int signal) override { return inner_->KillAll(signal); }
   absl::StatusOr<CgroupStats> Stats() const override { return inner_->Stats(); }
   absl::StatusOr<uint64_t> OomKills() const override { return inner_->OomKills(); }
-  absl::StatusOr<UniqueFd> OomEventFd() const override { return inner_->OomEventFd(); }
+  absl::StatusOr<OomWatch> WatchOom() const override { return inner_->WatchOom(); }
   absl::Status Remove() override;
   absl::Status RemoveIfEmpty() override;
 

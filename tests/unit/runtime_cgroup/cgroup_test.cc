@@ -108,7 +108,7 @@ TEST_F(CgroupTest, AProcessEntersEveryHierarchyByItself) {
 
 TEST_F(CgroupTest, TheMemoryLimitKillsAndTheKillIsCountedAndTold) {
   const auto cgroup = Make("c", R"({"memory": {"limit": 16777216, "swap": 16777216}})");
-  const auto event = cgroup->OomEventFd();
+  auto event = cgroup->WatchOom();
   ASSERT_TRUE(event.ok()) << event.status();
   WaitingChild child([] { return UseMemory(64 * kMiB); });
   ASSERT_TRUE(cgroup->AddProcess(child.pid()).ok());
@@ -117,8 +117,9 @@ TEST_F(CgroupTest, TheMemoryLimitKillsAndTheKillIsCountedAndTold) {
   const int status = child.Wait();
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
-  struct pollfd readable = {event->get(), POLLIN, 0};
-  EXPECT_EQ(::poll(&readable, 1, 10000), 1);
+  struct pollfd readable = {event->fd(), event->events(), 0};
+  EXPECT_EQ(::poll(&readable, 1, 60000), 1);
+  EXPECT_TRUE(event->Clear());
   EXPECT_EQ(*cgroup->OomKills(), 1U);
   const auto stats = cgroup->Stats();
   ASSERT_TRUE(stats.ok());

@@ -284,9 +284,44 @@ TEST_F(CgroupV2Test, AThreadedParentIsRefusedWithWhatToDo) {
   EXPECT_FALSE(std::filesystem::exists(Dir("p/c")));
 }
 
+// With a file that every v2 cgroup has: where the memory controller is in v1, memory.events is not
+// there, but the kernel tells the changes of all of them alike.
+TEST_F(CgroupV2Test, AWatchedFileTellsEachChangeOnceAndTheCgroupsEnd) {
+  const auto cgroup = Make("c");
+  UniqueFd file(::open(Dir("c/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(file.valid());
+  OomWatch watch = OomWatch::OfFile(std::move(file));
+  const auto told = [&watch](int milliseconds) {
+    struct pollfd wanted = {watch.fd(), watch.events(), 0};
+    return ::poll(&wanted, 1, milliseconds) == 1;
+  };
+  EXPECT_FALSE(told(0)) << "nothing has happened yet";
+  WaitingChild child([] { return 0; });
+  ASSERT_TRUE(cgroup->AddProcess(child.pid()).ok());
+  EXPECT_TRUE(told(60'000));
+  EXPECT_TRUE(watch.Clear());
+  EXPECT_FALSE(told(0)) << "it has been told";
+  child.Go();
+  EXPECT_EQ(child.Wait(), 0);
+  EXPECT_TRUE(told(60'000));
+  EXPECT_TRUE(watch.Clear());
+  ASSERT_EQ(cgroup->Remove(), absl::OkStatus());
+  EXPECT_TRUE(told(60'000));
+  EXPECT_FALSE(watch.Clear());
+}
+
+TEST_F(LimitV2Test, WatchingForOomTakesNoInotifyInstance) {
+  const auto cgroup = Make("c");
+  const auto watch = cgroup->WatchOom();
+  ASSERT_TRUE(watch.ok()) << watch.status();
+  EXPECT_EQ(std::filesystem::read_symlink(absl::StrCat("/proc/self/fd/", watch->fd())),
+            Dir("c/memory.events"));
+  EXPECT_EQ(cgroup->Remove(), absl::OkStatus());
+}
+
 TEST_F(LimitV2Test, TheMemoryLimitKillsAndTheKillIsCountedAndTold) {
   const auto cgroup = Make("c", R"({"memory": {"limit": 16777216, "swap": 16777216}})");
-  const auto event = cgroup->OomEventFd();
+  auto event = cgroup->WatchOom();
   ASSERT_TRUE(event.ok()) << event.status();
   // In a cgroup that the container made: it counts all the same.
   std::filesystem::create_directory(Dir("c/below"));
@@ -297,8 +332,9 @@ TEST_F(LimitV2Test, TheMemoryLimitKillsAndTheKillIsCountedAndTold) {
   const int status = child.Wait();
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
-  struct pollfd readable = {event->get(), POLLIN, 0};
-  EXPECT_EQ(::poll(&readable, 1, 10000), 1);
+  struct pollfd readable = {event->fd(), event->events(), 0};
+  EXPECT_EQ(::poll(&readable, 1, 60000), 1);
+  EXPECT_TRUE(event->Clear());
   EXPECT_EQ(*cgroup->OomKills(), 1U);
   const auto stats = cgroup->Stats();
   ASSERT_TRUE(stats.ok());
