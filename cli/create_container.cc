@@ -16,7 +16,7 @@
 #include "cli/console_socket.h"
 #include "cli/errors.h"
 #include "cli/inherited_fds.h"
-#include "runtime/cgroup/layout.h"
+#include "runtime/cgroup/systemd_scope.h"
 #include "runtime/process/start_socket.h"
 
 namespace gantry::cli {
@@ -49,19 +49,6 @@ absl::StatusOr<Bundle> ReadBundle(const std::string& given) {
   bundle.config = *std::move(config);
   GANTRY_ASSIGN_OR_RETURN(bundle.spec, runtime::ParseSpec(bundle.config));
   return bundle;
-}
-
-// Errors: that it is not of the form, in runc's words, or that systemd has no say in this host's
-// cgroups here.
-absl::Status CheckSystemdPath(const std::string& path) {
-  if (std::count(path.begin(), path.end(), ':') == 2) {
-    GANTRY_ASSIGN_OR_RETURN(const runtime::CgroupLayout* layout, runtime::HostCgroupLayout());
-    if (layout->unified_only()) return absl::OkStatus();
-    return absl::UnimplementedError("--systemd-cgroup: this host has not cgroup v2 alone");
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"",
-      path, "\" instead"));
 }
 
 absl::Status CheckConsole(const runtime::Spec& spec, const CreateFlags& flags,
@@ -124,7 +111,9 @@ absl::StatusOr<CreatedContainer> CreateContainer(const GlobalOptions& global, co
     // A scope of the system's slice, or, as with runc, below the caller's own cgroup.
     cgroups_path = global.systemd_cgroup ? absl::StrCat(":gantry:", id) : id;
   }
-  if (global.systemd_cgroup) GANTRY_RETURN_IF_ERROR(CheckSystemdPath(cgroups_path));
+  if (global.systemd_cgroup) {
+    GANTRY_RETURN_IF_ERROR(runtime::CheckSystemdCgroup(cgroups_path));
+  }
   std::unique_ptr<Foreground> foreground;
   if (attachment == Attachment::kForeground) {
     GANTRY_ASSIGN_OR_RETURN(foreground, Foreground::Prepare(&spec.process));

@@ -12,6 +12,7 @@
 #include "base/start_trace.h"
 #include "proto/containerd/events/task.pb.h"
 #include "proto/containerd/runc/v1/oci.pb.h"
+#include "runtime/cgroup/systemd_scope.h"
 #include "shim/record.h"
 #include "shim/task.h"
 
@@ -70,6 +71,11 @@ absl::Status Task::Prepare(const task::CreateTaskRequest& request, runtime::Crea
     options->no_new_keyring = given.no_new_keyring();
     io_uid_ = given.io_uid();
     io_gid_ = given.io_gid();
+    if (given.systemd_cgroup()) {
+      GANTRY_RETURN_IF_ERROR(
+          Annotate(runtime::CheckSystemdCgroup(options->spec.linux_.cgroups_path),
+                   "options.systemd_cgroup"));
+    }
     if (!given.shim_cgroup().empty()) {
       GANTRY_RETURN_IF_ERROR(Annotate(JoinCgroup(given.shim_cgroup()), "options.shim_cgroup"));
     }

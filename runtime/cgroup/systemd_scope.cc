@@ -1,5 +1,6 @@
 #include "runtime/cgroup/systemd_scope.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/errors.h"
@@ -30,6 +31,17 @@ absl::Status Stop(const std::string& unit) {
 }
 
 }  // namespace
+
+absl::Status CheckSystemdCgroup(absl::string_view cgroups_path) {
+  if (std::count(cgroups_path.begin(), cgroups_path.end(), ':') != 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"",
+        cgroups_path, "\" instead"));
+  }
+  GANTRY_ASSIGN_OR_RETURN(const CgroupLayout* layout, HostCgroupLayout());
+  if (layout->unified_only()) return absl::OkStatus();
+  return absl::UnimplementedError("systemd cgroups: this host has not cgroup v2 alone");
+}
 
 absl::StatusOr<std::unique_ptr<Cgroup>> SystemdScope::Create(const CgroupLayout& layout,
                                                              absl::string_view cgroups_path,

@@ -12,6 +12,11 @@
 
 namespace gantry::runtime {
 
+// Whether systemd can be told to make the cgroup, for those who ask for it by more than the path's
+// form (--systemd-cgroup). Errors: InvalidArgument, in runc's words, if the path is not
+// "slice:prefix:name"; Unimplemented on a host that has not cgroup v2 alone.
+absl::Status CheckSystemdCgroup(absl::string_view cgroups_path);
+
 // A container's cgroup that systemd made: a transient scope, delegated. Only making it, its limits
 // and its removal are systemd's affair; everything else is that of the cgroup's directory. On v2
 // alone.

@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "base/wire.h"
 #include "runtime/zygote/zygote_client.h"
 #include "tests/unit/shim/shim_fixture.h"
 
@@ -234,6 +235,21 @@ TEST_F(ShimTest, ACreatedContainerThatWasNeverStartedCanBeDeleted) {
   WriteSpec({"true"});
   ASSERT_EQ(Create(CreateRequest()), absl::OkStatus());
   EXPECT_EQ(Delete(), absl::OkStatus());
+}
+
+// Only the form of the path is the same on every host: what systemd then does is tested where it is
+// the init (tests/vm/run.sh --systemd).
+TEST_F(ShimTest, ASystemdCgroupMustHaveAPathOfItsForm) {
+  WriteSpec({"true"});
+  task::CreateTaskRequest request = CreateRequest();
+  WireWriter options;
+  options.Uint(9, 1);  // containerd.runc.v1.Options.systemd_cgroup
+  request.mutable_options()->set_type_url("containerd.runc.v1.Options");
+  request.mutable_options()->set_value(options.bytes());
+  const absl::Status refused = Create(request);
+  EXPECT_THAT(std::string(refused.message()),
+              testing::HasSubstr("options.systemd_cgroup: expected cgroupsPath to be of format "
+                                 "\"slice:prefix:name\" for systemd cgroups, got \"/gantry-test/"));
 }
 
 }  // namespace
