@@ -14,6 +14,7 @@
 #include "daemon/daemon.h"
 #include "daemon/logging.h"
 #include "daemon/options.h"
+#include "daemon/publish_command.h"
 #include "daemon/sockets.h"
 #include "daemon/version.h"
 
@@ -92,6 +93,8 @@ int main(int argc, char** argv) {
     case Command::kCheck:
       return RunCheck(options.config, {.repair = options.repair, .digests = !options.quick},
                       options.json);
+    case Command::kPublish:
+      return RunPublish(options.config.grpc.address, options.event_topic, options.event_namespace);
     case Command::kBackup:
       return RunBackup(options.config, options.backup_directory);
   }

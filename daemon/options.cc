@@ -62,6 +62,10 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
       app.add_subcommand("backup", "Copy the root, also under a running daemon");
   backup_command->add_option("directory", options.backup_directory, "An empty or absent directory")
       ->required();
+  CLI::App* publish_command =
+      app.add_subcommand("publish", "Publish the event on standard input, a google.protobuf.Any");
+  publish_command->add_option("--topic", options.event_topic, "Such as /tasks/exit");
+  publish_command->add_option("--namespace", options.event_namespace, "Of what it is about");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -76,6 +80,7 @@ absl::StatusOr<ParsedOptions> ParseOptions(int argc, char** argv) {
   if (dump_command->parsed()) options.command = Command::kConfigDump;
   if (check_command->parsed()) options.command = Command::kCheck;
   if (backup_command->parsed()) options.command = Command::kBackup;
+  if (publish_command->parsed()) options.command = Command::kPublish;
   GANTRY_ASSIGN_OR_RETURN(ParsedConfig file, LoadOrDefault(flags.config, config_flag->count() > 0));
   options.config = std::move(file.config);
   options.warnings = std::move(file.warnings);

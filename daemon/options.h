@@ -11,7 +11,7 @@
 namespace gantry::daemon {
 
 // What gantryd was asked to do.
-enum class Command { kServe, kConfigDefault, kConfigDump, kCheck, kBackup };
+enum class Command { kServe, kConfigDefault, kConfigDump, kCheck, kBackup, kPublish };
 
 struct Options {
   Command command = Command::kServe;
@@ -24,6 +24,9 @@ struct Options {
   bool quick = false;
   // Of backup.
   std::string backup_directory;
+  // Of publish.
+  std::string event_topic;
+  std::string event_namespace;
 };
 
 // Reads the command line and the configuration file it names. `exit_code` in place of options when
