@@ -1,6 +1,9 @@
+#include <signal.h>
+
 #include "base/errors.h"
 #include "base/fault_point.h"
 #include "base/identifiers.h"
+#include "base/log.h"
 #include "base/start_trace.h"
 #include "services/tasks/task_core.h"
 
@@ -49,7 +52,7 @@ void TaskManager::Start(const std::string& ns, const std::string& id, const std:
 void TaskManager::Kill(const std::string& ns, const std::string& id, const std::string& exec_id,
                        uint32_t signal, bool all, DoneStatus done) {
   absl::Status refused;
-  std::shared_ptr<Shim> shim;
+  Core::Target target;
   {
     const std::lock_guard lock(core_->mutex);
     const auto found = core_->tasks.find({ns, id});
@@ -60,11 +63,19 @@ void TaskManager::Kill(const std::string& ns, const std::string& id, const std::
     } else if (process->exited || found->second->gone) {
       refused = Finished();
     } else {
-      shim = found->second->shim;
+      target = {found->second, found->second->shim};
     }
   }
   if (!refused.ok()) return done(refused);
-  shim->Kill(id, exec_id, signal, all, std::move(done));
+  const bool ends_container = signal == SIGKILL && exec_id.empty();
+  target.shim->Kill(id, exec_id, signal, all,
+                    [core = core_, task = target.task, ends_container,
+                     done = std::move(done)](const absl::Status& killed) {
+                      if (!ends_container || !absl::IsDeadlineExceeded(killed)) return done(killed);
+                      LogWarn("a shim does not answer: its container is killed without it",
+                              {{"namespace", task->ns}, {"task", task->id}});
+                      core->Bury(task, [done] { done(absl::OkStatus()); });
+                    });
 }
 
 void TaskManager::Exec(const std::string& ns, const std::string& id, const std::string& exec_id,

@@ -126,6 +126,13 @@ struct TaskManager::Core : std::enable_shared_from_this<TaskManager::Core> {
   // task_restore.cc
   absl::Status Restore();
   void RestoreOne(const TaskPtr& task, const std::function<void()>& done);
+  void AskForState(const TaskPtr& task, uint32_t pid, const std::function<void()>& done);
+  void AskAgain(const TaskPtr& task, uint32_t pid);
+  void RestoreUnasked(const TaskPtr& task, uint32_t pid, const std::function<void()>& done);
+  void CleanUpRefused(const TaskPtr& task, uint32_t pid);
+  // What a shim says of a process becomes its record, unless an event came first. Gives the waiters
+  // to be answered once the lock is let go. Lock held.
+  static std::vector<std::function<void()>> Adopt(Process& process, const ProcessState& state);
   void RestoreExecs(const Target& target, const std::function<void()>& done);
   void Restored(const TaskPtr& task, const std::function<void()>& done);
   // Removes what a task without a living shim left, and tells its end.

@@ -55,6 +55,8 @@ struct TaskManagerOptions {
   std::function<void(const std::string& cgroups_path)> clean_cgroup;
   // How long a stopped task's shim may take to end by itself before it is killed.
   absl::Duration shutdown_timeout = absl::Seconds(10);
+  // How long Restore waits for a shim to answer before it takes up the task without.
+  absl::Duration restore_patience = absl::Seconds(3);
 };
 
 struct CreateTask {
@@ -94,7 +96,8 @@ class TaskManager {
 
   // Finds the tasks of an earlier life of the daemon: living shims are connected to, what dead ones
   // left is cleaned up and told by an exit and a delete event. Blocks until every shim has answered
-  // or its deadline has passed; the loop must be running on another thread. Call once, before
+  // or restore_patience has passed: the status of a task whose shim hangs is kUnknown until that
+  // answers; the loop must be running on another thread. Call once, before
   // requests and, so that no forwarded exit is missed, before shims can forward events.
   absl::Status Restore();
 
@@ -111,6 +114,7 @@ class TaskManager {
   absl::StatusOr<ProcessState> Get(const std::string& ns, const std::string& id,
                                    const std::string& exec_id) const;
   std::vector<ProcessState> List(const std::string& ns) const;
+  // SIGKILL to the first process also ends a container whose shim hangs, and that shim.
   // Errors: NotFound "process already finished".
   void Kill(const std::string& ns, const std::string& id, const std::string& exec_id,
             uint32_t signal, bool all, DoneStatus done);

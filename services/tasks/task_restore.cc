@@ -46,16 +46,19 @@ class Latch {
   size_t count_;
 };
 
-// What a shim says of a process becomes its record, unless an event came first.
-void Adopt(Process& process, const ProcessState& state) {
-  if (process.exited) return;
-  process.state = state;
-  if (state.status != Status::kStopped) return;
-  process.exited = true;
-  process.announced = Announced::kPerhaps;
-}
+// Between two questions to a shim that hangs; each waits for its own deadline besides.
+constexpr absl::Duration kAskAgain = absl::Seconds(1);
 
 }  // namespace
+
+std::vector<std::function<void()>> TaskManager::Core::Adopt(Process& process,
+                                                            const ProcessState& state) {
+  if (process.exited) return {};
+  process.state = state;
+  if (state.status != Status::kStopped) return {};
+  process.announced = Announced::kPerhaps;
+  return RecordExit(process, {state.pid, state.exit_status, state.exited_at});
+}
 
 absl::Status TaskManager::Core::Restore() {
   for (const std::string& bundle : bundles.ListDiscarded()) {
@@ -112,40 +115,93 @@ void TaskManager::Core::RestoreOne(const TaskPtr& task, const std::function<void
   }
   TakeShim(*task, *std::move(shim));
   Watch(task);
+  const auto told = std::make_shared<std::atomic<bool>>(false);
+  const auto once = [told, done] {
+    if (!told->exchange(true)) done();
+  };
+  loop.Post([weak_core = weak_from_this(), weak_task = std::weak_ptr<Task>(task), pid, once] {
+    const std::shared_ptr<Core> core = weak_core.lock();
+    if (core == nullptr) return;
+    core->loop.After(core->options.restore_patience, [weak_core, weak_task, pid, once] {
+      const std::shared_ptr<Core> core = weak_core.lock();
+      const TaskPtr task = weak_task.lock();
+      if (core != nullptr && task != nullptr) core->RestoreUnasked(task, pid, once);
+    });
+  });
+  AskForState(task, pid, once);
+}
+
+void TaskManager::Core::AskForState(const TaskPtr& task, uint32_t pid,
+                                    const std::function<void()>& done) {
   task->shim->State(
       task->id, "",
       [core = shared_from_this(), task, pid, done](const absl::StatusOr<ProcessState>& state) {
-        if (state.ok()) {
-          {
-            const std::lock_guard lock(core->mutex);
-            Adopt(task->init, *state);
-            task->init.state.container_id = task->id;
-            task->init.state.exec_id.clear();
-            if (!task->init.exited) {
-              task->init_pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, state->pid, 0)));
-            }
-          }
-          return core->executor.Run([core, task, done] {
-            core->RestoreExecs(Target{task, task->shim}, done);
+        if (absl::IsDeadlineExceeded(state.status())) {
+          core->RestoreUnasked(task, pid, done);
+          return core->AskAgain(task, pid);
+        }
+        if (!state.ok()) {
+          return core->executor.Run([core, task, pid, done] {
+            core->CleanUpRefused(task, pid);
+            done();
           });
         }
-        if (absl::IsDeadlineExceeded(state.status())) {
-          // It hangs: the container may run well, and the record says what is known.
-          {
-            const std::lock_guard lock(core->mutex);
-            task->init.state.pid = pid;
-            task->init.state.status = Status::kUnknown;
+        std::vector<std::function<void()>> answers;
+        {
+          const std::lock_guard lock(core->mutex);
+          answers = Adopt(task->init, *state);
+          task->init.state.container_id = task->id;
+          task->init.state.exec_id.clear();
+          if (!task->init.exited) {
+            task->init_pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, state->pid, 0)));
           }
-          return core->Restored(task, done);
         }
-        // It lives without its task: the daemon died between making the shim and the task, or
-        // between deleting the task and the shim.
-        core->executor.Run([core, task, pid, done] {
-          task->init.state.pid = pid;
-          core->CleanUpDead(task, pid != 0);
-          done();
+        for (const std::function<void()>& answer : answers) answer();
+        core->executor.Run([core, task, done] {
+          core->RestoreExecs(Target{task, task->shim}, done);
         });
       });
+}
+
+// The shim hangs. The container may run well, and the record says what is known until the shim
+// answers after all.
+void TaskManager::Core::RestoreUnasked(const TaskPtr& task, uint32_t pid,
+                                       const std::function<void()>& done) {
+  {
+    const std::lock_guard lock(mutex);
+    if (task->ready || task->retired) return;
+    if (task->init.state.pid == 0) task->init.state.pid = pid;
+  }
+  LogWarn("a task's shim does not answer", {{"namespace", task->ns}, {"task", task->id}});
+  Restored(task, done);
+}
+
+// On the loop's thread.
+void TaskManager::Core::AskAgain(const TaskPtr& task, uint32_t pid) {
+  loop.After(kAskAgain, [weak_core = weak_from_this(), weak_task = std::weak_ptr<Task>(task), pid] {
+    const std::shared_ptr<Core> core = weak_core.lock();
+    const TaskPtr task = weak_task.lock();
+    if (core == nullptr || task == nullptr) return;
+    {
+      const std::lock_guard lock(core->mutex);
+      if (task->gone || task->retired || task->init.exited) return;
+    }
+    core->AskForState(task, pid, [] {});
+  });
+}
+
+// It lives without its task: the daemon died between making the shim and the task, or between
+// deleting the task and the shim. On the executor.
+void TaskManager::Core::CleanUpRefused(const TaskPtr& task, uint32_t pid) {
+  bool known = false;
+  {
+    const std::lock_guard lock(mutex);
+    // Clients have seen it: it stays, stopped, until they delete it.
+    known = task->ready;
+    if (!known) task->init.state.pid = pid;
+  }
+  if (known) return Bury(task, [] {});
+  CleanUpDead(task, pid != 0);
 }
 
 // On the executor.
@@ -165,17 +221,19 @@ void TaskManager::Core::RestoreExecs(const Target& target, const std::function<v
     target.shim->State(target.task->id, exec_id,
                        [core = shared_from_this(), task = target.task, exec_id,
                         finish](const absl::StatusOr<ProcessState>& state) {
+                         std::vector<std::function<void()>> answers;
                          {
                            const std::lock_guard lock(core->mutex);
                            if (state.ok()) {
                              Process& exec = task->execs[exec_id];
-                             Adopt(exec, *state);
+                             answers = Adopt(exec, *state);
                              exec.state.container_id = task->id;
                              exec.state.exec_id = exec_id;
                            } else if (absl::IsNotFound(state.status())) {
                              task->execs.erase(exec_id);
                            }
                          }
+                         for (const std::function<void()>& answer : answers) answer();
                          finish();
                        });
   }
@@ -184,11 +242,15 @@ void TaskManager::Core::RestoreExecs(const Target& target, const std::function<v
 
 void TaskManager::Core::Restored(const TaskPtr& task, const std::function<void()>& done) {
   bool gone = false;
+  bool first = false;
   {
     const std::lock_guard lock(mutex);
+    first = !task->ready;
     task->ready = true;
     gone = task->gone;
   }
+  // Whoever comes second has set the record right.
+  if (!first) return done();
   if (gone) Bury(task, [] {});
   done();
   WaitInShim(task, "");

@@ -22,7 +22,7 @@ using testing::StartsWith;
 class HttpEndpointTest : public testing::Test {
  protected:
   void StartEndpoint(std::map<std::string, HttpHandler> handlers,
-                     HttpEndpoint::Limits limits = {}) {
+                     HttpEndpoint::Limits limits = Patient()) {
     UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     address_.sin_family = AF_INET;
     address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -34,6 +34,11 @@ class HttpEndpointTest : public testing::Test {
         std::make_unique<HttpEndpoint>(*loop_, std::move(listener), std::move(handlers), limits);
     ASSERT_TRUE(endpoint_->Serve().ok());
     thread_ = std::thread([this] { loop_->Run(); });
+  }
+
+  // What a machine under load keeps to.
+  static HttpEndpoint::Limits Patient() {
+    return {.receive = absl::Seconds(60), .answer = absl::Seconds(60), .send = absl::Seconds(60)};
   }
 
   void TearDown() override {

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -28,7 +29,7 @@ class FakeShim final : public Shim {
  public:
   explicit FakeShim(EventLoop& loop) : loop_(loop) {}
 
-  // What the next calls answer; a missing answer (null) keeps the caller waiting.
+  // What the next calls answer.
   std::function<absl::StatusOr<uint32_t>()> on_create = [] { return 100u; };
   std::function<absl::StatusOr<uint32_t>()> on_start = [] { return 100u; };
   std::function<absl::StatusOr<ProcessState>(const std::string& exec_id)> on_state =
@@ -55,8 +56,21 @@ class FakeShim final : public Shim {
     Answer("Start", on_start(), std::move(done));
   }
   void State(const std::string&, const std::string& exec_id, Done<ProcessState> done) override {
-    Answer("State", on_state(exec_id), std::move(done));
+    if (!hangs) return Answer("State", on_state(exec_id), std::move(done));
+    const std::lock_guard lock(mutex_);
+    held_.emplace_back(exec_id, std::move(done));
   }
+  // While it hangs, State is not answered; then what was asked is.
+  void GoOn() {
+    hangs = false;
+    std::vector<std::pair<std::string, Done<ProcessState>>> held;
+    {
+      const std::lock_guard lock(mutex_);
+      held.swap(held_);
+    }
+    for (auto& [exec_id, done] : held) Answer("State", on_state(exec_id), std::move(done));
+  }
+  std::atomic<bool> hangs{false};
   void Delete(const std::string&, const std::string&, Done<Exit> done) override {
     Answer("Delete", on_delete(), std::move(done));
   }
@@ -145,6 +159,7 @@ class FakeShim final : public Shim {
   std::condition_variable called_;
   std::map<std::string, int> calls_;
   std::vector<std::function<void()>> on_close_;
+  std::vector<std::pair<std::string, Done<ProcessState>>> held_;
 };
 
 // Gives fake shims, each with a process of its own behind its pidfd.

@@ -61,6 +61,7 @@ class TaskManagerTest : public testing::Test {
     TaskManagerOptions options;
     options.state_dir = state_.path();
     options.shutdown_timeout = shutdown_timeout_;
+    options.restore_patience = restore_patience_;
     options.find_container = [this](const std::string& ns,
                                     const std::string& id) -> absl::StatusOr<ContainerInfo> {
       if (id == "unknown") {
@@ -139,6 +140,7 @@ class TaskManagerTest : public testing::Test {
   FakeLauncher launcher_;
   EventLog events_;
   absl::Duration shutdown_timeout_ = absl::Seconds(10);
+  absl::Duration restore_patience_ = absl::Seconds(20);
   ContainerInfo container_{
       "io.containerd.runc.v2", {"options", "o"}, {"spec", R"({"linux":{"cgroupsPath":"/ns/c"}})"}};
   std::thread loop_thread_;

@@ -140,5 +140,64 @@ TEST_F(RestoreTest, AShimThatHangsDoesNotCostItsTask) {
   EXPECT_FALSE(launcher_.last_ended());
 }
 
+TEST_F(RestoreTest, ItWaitsForNoShimThatHangsAndHearsItOnceItGoesOn) {
+  ASSERT_TRUE(Create("c").ok());
+  ASSERT_TRUE(Start("c").ok());
+  const std::shared_ptr<FakeShim> shim = launcher_.last();
+  launcher_.living["c"] = shim;
+  shim->hangs = true;
+  manager_.reset();
+  restore_patience_ = absl::Milliseconds(10);
+  MakeManager();
+  ASSERT_TRUE(manager_->Restore().ok());
+  ASSERT_EQ(manager_->List("ns").size(), 1u);
+  EXPECT_EQ(StatusOf("c"), Status::kUnknown);
+  EXPECT_EQ(manager_->Get("ns", "c", "")->pid, 100u);
+  std::promise<absl::StatusOr<Exit>> waiting;
+  manager_->Wait("ns", "c", "", [&](absl::StatusOr<Exit> exit) { waiting.set_value(exit); });
+
+  shim->on_state = [](const std::string&) {
+    return ProcessState{.pid = 100, .status = Status::kStopped, .exit_status = 9};
+  };
+  shim->GoOn();
+  EXPECT_EQ(waiting.get_future().get()->status, 9u);
+  EXPECT_EQ(StatusOf("c"), Status::kStopped);
+  EXPECT_TRUE(Exited("c", 9)) << "the shim tells what nobody heard";
+}
+
+TEST_F(RestoreTest, AShimThatDoesNotKnowAHungTaskAnyMoreLeavesItStopped) {
+  ASSERT_TRUE(Create("c").ok());
+  launcher_.living["c"] = launcher_.last();
+  launcher_.last()->hangs = true;
+  manager_.reset();
+  restore_patience_ = absl::Milliseconds(10);
+  MakeManager();
+  ASSERT_TRUE(manager_->Restore().ok());
+  std::promise<absl::StatusOr<Exit>> waiting;
+  manager_->Wait("ns", "c", "", [&](absl::StatusOr<Exit> exit) { waiting.set_value(exit); });
+  launcher_.living["c"]->on_state = [](const std::string&) {
+    return absl::NotFoundError("no such task");
+  };
+  launcher_.living["c"]->GoOn();
+  EXPECT_EQ(waiting.get_future().get()->status, 137u);
+  EXPECT_EQ(Delete("c")->status, 137u);
+  EXPECT_THAT(cleaned(), ElementsAre("/ns/c"));
+}
+
+TEST_F(ShimDeathTest, SigkillEndsAContainerWhoseShimHangs) {
+  ASSERT_TRUE(Create("c").ok());
+  ASSERT_TRUE(Start("c").ok());
+  launcher_.last()->on_status = [] { return absl::DeadlineExceededError("Kill: 10s"); };
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await<absl::Status>(
+      [&](auto done) { manager_->Kill("ns", "c", "", SIGTERM, false, done); })));
+  EXPECT_EQ(StatusOf("c"), Status::kRunning) << "a signal that can be caught ends nothing";
+  EXPECT_EQ(Kill("c"), absl::OkStatus());
+  EXPECT_TRUE(launcher_.last_ended());
+  EXPECT_EQ(Wait("c")->status, 137u);
+  EXPECT_THAT(cleaned(), ElementsAre("/ns/c"));
+  EXPECT_EQ(Delete("c")->status, 137u);
+  EXPECT_THAT(events_.lines(), ElementsAre("exit ns/c/ 100 137", "delete ns/c/ 100 137"));
+}
+
 }  // namespace
 }  // namespace gantry::tasks
