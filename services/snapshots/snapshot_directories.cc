@@ -21,7 +21,8 @@ namespace gantry::snapshots {
 namespace {
 
 // Removes a snapshot's directory that holds no file, as that of a container which has written
-// nothing or of a view. False if it holds some; what is gone then is not missed.
+// nothing or of a view, without looking through it. False if it holds some; what is gone then is
+// not missed.
 bool RemoveEmpty(const std::string& path) {
   for (const char* part : {"/fs", "/work/work", "/work", ""}) {
     if (::rmdir(absl::StrCat(path, part).c_str()) != 0 && errno != ENOENT) return false;
@@ -31,6 +32,7 @@ bool RemoveEmpty(const std::string& path) {
 
 void Unlink(const std::string& path) {
   absl::Status status = FaultPoint("snapshots.remove.unlink");
+  if (status.ok() && RemoveEmpty(path)) return;
   if (status.ok()) status = RemoveTree(path);
   if (!status.ok()) LogWarn(status.message());
 }
@@ -87,10 +89,6 @@ void SnapshotDirectories::Discard(uint64_t id) {
     LogWarn(ErrnoError(errno, absl::StrCat("rename ", Path(id), " away")).message());
     away = Path(id);
   }
-  if (const absl::Status status = FaultPoint("snapshots.remove.renamed"); !status.ok()) {
-    return LogWarn(status.message());
-  }
-  if (RemoveEmpty(away)) return;
   if (removal_ == Removal::kAwaited) return Unlink(away);
   cleaner_.Run([away] { Unlink(away); });
 }

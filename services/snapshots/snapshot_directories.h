@@ -13,8 +13,8 @@
 namespace gantry::snapshots {
 
 // The directories <root>/<id> of one snapshotter. One that goes is renamed away at once, and what
-// is in it is unlinked in the background, or at once if that is nothing; what a crash leaves of it
-// goes at the next start. Thread-safe.
+// is in it is unlinked in the background; what a crash leaves of that goes at the next start.
+// Thread-safe.
 class SnapshotDirectories {
  public:
   enum class Removal { kInBackground, kAwaited };

@@ -123,7 +123,7 @@ TEST_F(OverlaySnapshotterTest, ClientsAreToldWhetherToChangeOwners) {
   EXPECT_EQ(snapshotter_->Capabilities(), maps);
 }
 
-TEST_F(OverlaySnapshotterTest, WhatHoldsNoFileIsGoneWhenRemoveReturns) {
+TEST_F(OverlaySnapshotterTest, ASnapshotThatHoldsNoFileIsRemovedWithWhatAMountHasLeft) {
   Committed("base");
   ASSERT_TRUE(snapshotter_->Prepare(scope_, "empty", "base", {}).ok());
   ASSERT_TRUE(snapshotter_->View(scope_, "view", "base", {}).ok());
@@ -132,6 +132,7 @@ TEST_F(OverlaySnapshotterTest, WhatHoldsNoFileIsGoneWhenRemoveReturns) {
   ASSERT_TRUE(MakeDirectories(absl::StrCat(Root(), "/", before[1], "/work/work")).ok());
   ASSERT_TRUE(snapshotter_->Remove(scope_, "empty").ok());
   ASSERT_TRUE(snapshotter_->Remove(scope_, "view").ok());
+  ASSERT_TRUE(snapshotter_->Cleanup().ok());
   EXPECT_EQ(*ListDirectory(Root()), std::vector<std::string>{before[0]});
 }
 
