@@ -46,11 +46,25 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<LaunchedShim> ZygoteLauncher::Launch(const LaunchRequest& request) {
+  absl::StatusOr<LaunchedShim> launched = LaunchOnce(request);
+  // The zygote was killed at it, and another one is there already.
+  if (absl::IsUnavailable(launched.status())) launched = LaunchOnce(request);
+  return launched;
+}
+
+void ZygoteLauncher::EndStray(const std::string& ns, const std::string& id) {
+  const auto client = ttrpc::Client::Connect(loop_, bundles_.SocketPath(ns, id));
+  if (!client.ok()) return;
+  const auto shim = std::make_shared<ShimClient>(*client, ns);
+  shim->Shutdown(id, true, [shim](const absl::Status&) {});
+}
+
+absl::StatusOr<LaunchedShim> ZygoteLauncher::LaunchOnce(const LaunchRequest& request) {
   const auto& [ns, id, bundle, binary, options] = request;
   LaunchedShim launched;
   launched.address.socket = bundles_.SocketPath(ns, id);
   GANTRY_ASSIGN_OR_RETURN(launched.address.boot_id, BootId());
-  GANTRY_ASSIGN_OR_RETURN(const UniqueFd listener, Listen(launched.address.socket));
+  GANTRY_ASSIGN_OR_RETURN(UniqueFd listener, Listen(launched.address.socket));
   absl::StatusOr<runtime::ForkedShim> forked =
       zygote_.Fork({ns, id, bundle, ttrpc_address_, debug_, listener.get()});
   absl::Status status = Annotate(forked.status(), "start shim");
@@ -74,6 +88,11 @@ absl::StatusOr<LaunchedShim> ZygoteLauncher::Launch(const LaunchRequest& request
   if (status.ok()) return launched;
   if (launched.pidfd.valid()) {
     ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+  } else {
+    // Whether a zygote that ended had forked the shim is not known; without this end of it, only
+    // that shim answers at its socket.
+    listener.reset();
+    EndStray(ns, id);
   }
   Forget(ns, id, bundle);
   return status;
@@ -86,11 +105,7 @@ absl::StatusOr<LaunchedShim> ZygoteLauncher::Reconnect(const std::string& ns, co
   if (!address.ok()) {
     // The daemon died between forking the shim and writing down where it is. Nobody has asked it
     // for a container yet, and nobody else knows its socket.
-    const auto client = ttrpc::Client::Connect(loop_, bundles_.SocketPath(ns, id));
-    if (client.ok()) {
-      const auto shim = std::make_shared<ShimClient>(*client, ns);
-      shim->Shutdown(id, true, [shim](const absl::Status&) {});
-    }
+    EndStray(ns, id);
     Forget(ns, id, bundle);
   }
   GANTRY_RETURN_IF_ERROR(Annotate(address.status(), "find shim"));

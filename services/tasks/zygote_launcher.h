@@ -31,6 +31,11 @@ class ZygoteLauncher final : public ShimLauncher {
                                const std::string& bundle) override;
 
  private:
+  // Unavailable: the zygote ended meanwhile.
+  absl::StatusOr<LaunchedShim> LaunchOnce(const LaunchRequest& request);
+  // Ends the shim that listens at that socket, if one does; it has no task.
+  void EndStray(const std::string& ns, const std::string& id);
+
   EventLoop& loop_;
   runtime::ZygoteClient& zygote_;
   const Bundles bundles_;

@@ -30,7 +30,7 @@ class DiskFullTest : public testing::Test {
     // The gantryds to come are children, and so see what is mounted here and nowhere else.
     ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
     ASSERT_EQ(::mount("", "/", "", MS_REC | MS_PRIVATE, ""), 0);
-    ASSERT_EQ(::mount("tmpfs", daemon_->root().c_str(), "tmpfs", 0, "size=4m"), 0);
+    ASSERT_EQ(::mount("tmpfs", daemon_->root().c_str(), "tmpfs", 0, "size=6m"), 0);
     const absl::Status restarted = daemon_->Restart();
     ASSERT_TRUE(restarted.ok()) << restarted;
   }

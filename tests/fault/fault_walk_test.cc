@@ -201,7 +201,7 @@ TEST_F(FaultWalkTest, TheWalkPassesEveryPointThatThereIs) {
           "gc.settled", "gc.swept", "metadata.checkpoint.made", "metadata.checkpoint.pages",
           "metadata.commit.after", "metadata.commit.before", "metadata.journal.appended",
           "snapshots.commit.synced", "snapshots.create.directory", "snapshots.remove.record",
-          "snapshots.remove.renamed", "snapshots.remove.unlink"));
+          "snapshots.remove.unlink"));
 }
 
 }  // namespace
