@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measures gantry and its peers in one run and writes a report: as root,
-#   run.sh [--quick] [--output DIR] [--no-build] [NAME...]
+#   run.sh [--quick] [--output DIR] [--docs] [--no-build] [NAME...]
 # NAMEs are groups of metrics (run.sh --list); without any, all are measured. Everything that is started has
 # its own root and sockets below a temporary directory and is removed at the end; the machine's own
 # containerd is left alone. `docs/benchmarks.md` tells the method.

@@ -35,10 +35,11 @@ struct Container::State {
   // Of a loaded container: compiled when it is needed.
   std::optional<LinuxSeccomp> seccomp_profile;
   SeccompCache* seccomp_cache = nullptr;
-  std::unique_ptr<Cgroup> cgroup;     // null: it is gone, or there never was one
-  bool without_cgroup = false;        // there never was one
-  std::unique_ptr<PlanBuilder> plan;  // of its creator, until Start
-  std::string program;                // of a loaded container, for messages
+  std::unique_ptr<Cgroup> cgroup;            // null: it is gone, or there never was one
+  bool without_cgroup = false;               // there never was one
+  std::optional<Cgroup::Entrance> entrance;  // of the last Exec
+  std::unique_ptr<PlanBuilder> plan;         // of its creator, until Start
+  std::string program;                       // of a loaded container, for messages
   Spawned init;
   UniqueFd mounts;  // the mount namespace
   UniqueFd root;    // in it
@@ -379,16 +380,17 @@ absl::StatusOr<ChildProcess> Container::Exec(const Process& process, const Stdio
   plan.SetKeptFds(options.preserve_fds);
   GANTRY_RETURN_IF_ERROR(PlanIdentity(
       process, IdentityOptions{state_->seccomp, /*is_init=*/false, user_namespace.exists}, &plan));
-  Cgroup::Entrance entrance;
-  if (has_cgroup()) {
-    GANTRY_ASSIGN_OR_RETURN(entrance, state_->cgroup->OpenEntrance());
+  if (has_cgroup() && !state_->entrance.has_value()) {
+    GANTRY_ASSIGN_OR_RETURN(state_->entrance, state_->cgroup->OpenEntrance());
   }
-  PlanEntrance(entrance, &spawn, &plan);
+  if (state_->entrance.has_value()) PlanEntrance(*state_->entrance, &spawn, &plan);
   PlanInitialAffinity(process.exec_cpu_affinity, &plan);
   absl::StatusOr<Spawned> child = Spawn(plan, spawn);
   if (!child.ok()) return Annotate(child.status(), "exec failed");
   return ChildProcess{child->pid, std::move(child->pidfd), std::move(child->console)};
 }
+
+void Container::Rest() { state_->entrance.reset(); }
 
 absl::Status Container::Kill(int signal) {
   GANTRY_RETURN_IF_ERROR(SendSignal(state_->init.pidfd, signal));
@@ -438,6 +440,7 @@ UniqueFd Container::TakeRoot() { return std::move(state_->root); }
 
 absl::Status Container::Destroy() {
   ReleaseMounts();
+  Rest();
   if (has_cgroup()) {
     // The kernel ends a pid namespace with its init; without one of its own, processes stay.
     if (!state_->cgroup->RemoveIfEmpty().ok()) {

@@ -128,6 +128,8 @@ class Container {
   // Runs a process in the container's namespaces and cgroup; returns after its execve.
   absl::StatusOr<ChildProcess> Exec(const Process& process, const Stdio& stdio,
                                     const ExecOptions& options = {});
+  // Lets go of what Exec keeps open for the next one.
+  void Rest();
 
   // To the init process. Errors: NotFound if it has ended.
   absl::Status Kill(int signal);

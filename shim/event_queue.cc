@@ -54,7 +54,7 @@ uint64_t EventQueue::Publish(absl::string_view topic, absl::string_view type,
     return published_;
   }
   queue_.push_back(EncodeForward(ns_, topic, type, value));
-  if (retry_ == 0) SendNext();
+  SendMore();
   return published_;
 }
 
@@ -63,41 +63,39 @@ void EventQueue::WhenTold(uint64_t number, std::function<void()> callback) {
   waiting_.push_back({number, std::move(callback)});
 }
 
-void EventQueue::SendNext() {
-  if (sending_ || queue_.empty()) return;
-  sending_ = true;
-  if (publisher_ != nullptr) {
-    publisher_->Publish(queue_.front(),
-                        [this, weak = std::weak_ptr<bool>(alive_)](const absl::Status& status) {
-                          if (!weak.expired()) HandleAnswer(status);
-                        });
-    return;
-  }
-  if (client_ == nullptr) {
-    absl::StatusOr<std::shared_ptr<ttrpc::Client>> client = ttrpc::Client::Connect(loop_, address_);
-    if (!client.ok()) {
-      HandleAnswer(absl::UnavailableError(client.status().message()));
-      return;
+void EventQueue::SendMore() {
+  while (retry_ == 0 && sent_ < queue_.size() && sent_ < in_flight_) {
+    if (publisher_ == nullptr && client_ == nullptr) {
+      absl::StatusOr<std::shared_ptr<ttrpc::Client>> client =
+          ttrpc::Client::Connect(loop_, address_);
+      if (!client.ok()) return HandleAnswer(absl::UnavailableError(client.status().message()));
+      client_ = *std::move(client);
     }
-    client_ = *std::move(client);
+    Send(queue_[sent_++]);
   }
-  client_->CallMethod(
-      "containerd.services.events.ttrpc.v1.Events", "Forward", queue_.front(),
-      {.timeout = kAnswerLimit, .metadata = {{"containerd-namespace-ttrpc", ns_}}},
-      [this, weak = std::weak_ptr<bool>(alive_)](const absl::StatusOr<std::string>& answer) {
-        if (!weak.expired()) HandleAnswer(answer.status());
-      });
+}
+
+void EventQueue::Send(const std::string& request) {
+  const auto done = [this, weak = std::weak_ptr<bool>(alive_),
+                     attempt = attempt_](const absl::Status& status) {
+    if (!weak.expired() && attempt == attempt_) HandleAnswer(status);
+  };
+  if (publisher_ != nullptr) return publisher_->Publish(request, done);
+  client_->CallMethod("containerd.services.events.ttrpc.v1.Events", "Forward", request,
+                      {.timeout = kAnswerLimit, .metadata = {{"containerd-namespace-ttrpc", ns_}}},
+                      [done](const absl::StatusOr<std::string>& answer) { done(answer.status()); });
 }
 
 void EventQueue::HandleAnswer(const absl::Status& status) {
-  sending_ = false;
   if (MayPass(status)) {
     client_.reset();
+    sent_ = 0;
+    ++attempt_;
     unreachable_ = true;
     pause_ = std::min(std::max(pause_ * 2, kFirstPause), kLongestPause);
     retry_ = loop_.After(pause_, [this] {
       retry_ = 0;
-      SendNext();
+      SendMore();
     });
     RunWaiting(published_);
     return;
@@ -107,9 +105,10 @@ void EventQueue::HandleAnswer(const absl::Status& status) {
   unreachable_ = false;
   pause_ = absl::ZeroDuration();
   queue_.pop_front();
+  --sent_;
   ++told_;
   RunWaiting(told_);
-  SendNext();
+  SendMore();
 }
 
 void EventQueue::RunWaiting(uint64_t up_to) {

@@ -16,18 +16,25 @@
 
 namespace gantry::shim {
 
-// Sends events to the daemon (containerd.services.events.ttrpc.v1.Events/Forward), one after the
-// other in order. An event stays queued until it is acknowledged; while the daemon is away it is
-// offered again with growing pauses. Loop thread only.
+// Sends events to the daemon (containerd.services.events.ttrpc.v1.Events/Forward) in order. An
+// event stays queued until it is acknowledged; while the daemon is away it is offered again with
+// growing pauses. Loop thread only.
 class EventQueue {
  public:
+  // What a daemon may be sent before it has acknowledged the first of it. containerd serves the
+  // calls of one connection all at once, so that only one at a time keeps its order; gantryd serves
+  // them one after the other.
+  static constexpr size_t kOneAtATime = 1;
+  static constexpr size_t kInFlight = 16;
+
   // Without an address events go by `publisher` (borrowed), without that nowhere.
   EventQueue(EventLoop& loop, std::string ttrpc_address, std::string ns,
-             PublishBinary* publisher = nullptr)
+             PublishBinary* publisher = nullptr, size_t in_flight = kOneAtATime)
       : loop_(loop),
         address_(std::move(ttrpc_address)),
         ns_(std::move(ns)),
-        publisher_(address_.empty() ? publisher : nullptr) {}
+        publisher_(address_.empty() ? publisher : nullptr),
+        in_flight_(publisher_ == nullptr ? in_flight : kOneAtATime) {}
   ~EventQueue();
 
   // `value` is the serialized message named `type`. Gives back the event's number.
@@ -45,7 +52,8 @@ class EventQueue {
     uint64_t number;
     std::function<void()> callback;
   };
-  void SendNext();
+  void SendMore();
+  void Send(const std::string& request);
   void HandleAnswer(const absl::Status& status);
   void RunWaiting(uint64_t up_to);
 
@@ -53,11 +61,13 @@ class EventQueue {
   const std::string address_;
   const std::string ns_;
   PublishBinary* const publisher_;
+  const size_t in_flight_;
   std::shared_ptr<ttrpc::Client> client_;
   std::deque<std::string> queue_;  // encoded requests; the front one is number told_ + 1
   uint64_t published_ = 0;
   uint64_t told_ = 0;
-  bool sending_ = false;
+  size_t sent_ = 0;       // of the queue, from its front: what waits for an answer
+  uint64_t attempt_ = 0;  // tells late answers of a connection that was given up
   bool unreachable_ = false;
   absl::Duration pause_ = absl::ZeroDuration();
   EventLoop::TimerId retry_ = 0;

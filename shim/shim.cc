@@ -111,7 +111,8 @@ absl::Status Serve(ShimConfig& config) {
   ttrpc::Server server(*loop, {.root_peers_only = true});
   PublishBinary publisher(config.publish_binary, config.daemon_address);
   EventQueue events(*loop, config.ttrpc_address, config.ns,
-                    config.publish_binary.empty() ? nullptr : &publisher);
+                    config.publish_binary.empty() ? nullptr : &publisher,
+                    config.daemon_keeps_order ? EventQueue::kInFlight : EventQueue::kOneAtATime);
   bool ending = false;
   const auto end = [&] {
     if (std::exchange(ending, true)) return;

@@ -12,6 +12,8 @@ struct ShimConfig {
   std::string id;
   std::string bundle;
   std::string ttrpc_address;  // where events go
+  // Whether the daemon behind it handles events in the order in which they arrive.
+  bool daemon_keeps_order = false;
   // Where they go without it (PublishBinary).
   std::string daemon_address;
   std::string publish_binary;

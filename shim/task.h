@@ -69,6 +69,8 @@ class Task : public std::enable_shared_from_this<Task> {
   [[nodiscard]] pid_t pid() const { return init_ == nullptr ? 0 : init_->pid; }
   // Takes note of the end of a process of this container; false if it is none of them.
   bool HandleChild(pid_t pid, uint32_t exit_status);
+  // Nothing was asked for a while: lets go of what makes the next exec faster.
+  void Rest();
 
  private:
   enum class Status { kCreated, kStarting, kRunning, kStopped };

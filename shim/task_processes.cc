@@ -205,6 +205,7 @@ void Task::StartExec(const ProcPtr& proc, const Reply& reply) {
     event.set_pid(static_cast<uint32_t>(proc->pid));
     self->Publish("/tasks/exec-started", event);
     self->ReplyStarted(*proc, reply);
+    self->context_.release_soon();
   };
   IoSettings settings = SettingsOf(proc->names);
   settings.id = proc->exec_id;
@@ -214,6 +215,10 @@ void Task::StartExec(const ProcPtr& proc, const Reply& reply) {
   proc->io = *std::move(io);
   proc->status = Status::kStarting;
   proc->io->WhenReady(finish);
+}
+
+void Task::Rest() {
+  if (container_ != nullptr) container_->Rest();
 }
 
 absl::Status Task::RunExec(Proc* proc) {

@@ -138,6 +138,7 @@ void TaskService::ReleaseSoon() {
   if (std::exchange(release_is_due_, true)) return;
   context_.loop.After(kRestDelay, [this] {
     release_is_due_ = false;
+    for (const auto& [id, task] : tasks_) task->Rest();
     ReleaseMemory();
   });
 }

@@ -56,6 +56,7 @@ void ReapShims(int signal_fd) {
   config.id = request.id;
   config.bundle = request.bundle;
   config.ttrpc_address = request.ttrpc_address;
+  config.daemon_keeps_order = true;  // gantryd, whose zygote this is
   config.debug = request.debug;
   config.listener.reset(runtime::kZygoteSocketFd);
   TraceStart(request.id, "fork");

@@ -19,6 +19,8 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="small sizes: under three minutes")
     parser.add_argument("--output", type=pathlib.Path, default=TOP / "build" / "bench-report",
                         help="directory of report.md, report.json and charts/")
+    parser.add_argument("--docs", action="store_true",
+                        help="write the results into docs/benchmarks.md, docs/charts and README.md as well")
     parser.add_argument("--no-build", action="store_true", help="use what was built before")
     parser.add_argument("--list", action="store_true", help="name the groups of metrics")
     parser.add_argument("names", nargs="*", metavar="NAME", help="groups to measure; all if none is given")
@@ -61,8 +63,10 @@ def main():
             print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
         table = budget_of(bench)
         versions = report.versions_of(arena.daemons)
-    path = report.write(board, versions, table, arguments.quick, time.monotonic() - begun, arguments.output)
-    print(path)
+    seconds = time.monotonic() - begun
+    print(report.write(board, versions, table, arguments.quick, seconds, arguments.output))
+    if arguments.docs:
+        report.write_docs(board, versions, table, arguments.quick, seconds, TOP)
     return 1 if any(metric["failed"] for metric in board.metrics.values()) else 0
 
 

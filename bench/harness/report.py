@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 
@@ -81,24 +82,44 @@ def slug(key):
     return re.sub(r"[^a-z0-9]+", "-", key.lower())
 
 
-def write(board, versions, budget, quick, seconds, output):
-    output.mkdir(parents=True, exist_ok=True)
-    charts = output / "charts"
-    charts.mkdir(exist_ok=True)
-    about = machine()
+def bars_of(figures, suffix=""):
+    return [(name + suffix, name, one["median"], one["low"], one["high"])
+            for name, one in sorted(figures.items(), key=lambda item: ORDER.index(item[0]))]
+
+
+def charts_of(board):
+    """One chart a metric as (name, title, SVG); the levels of what may grow with their number share one."""
+    together = {}
+    for key, metric in board.metrics.items():
+        figures = summary(metric)
+        if not figures or key.endswith("-own"):
+            continue
+        kind, _, level = key.partition("-at-")
+        title = re.sub(r"(beside|, at) \d+", r"\1 N", metric["title"]) if level else metric["title"]
+        kind += "-at" if level else ""
+        chart = together.setdefault(kind, (title, metric, []))
+        chart[2].extend(bars_of(figures, f", {level}" if level else ""))
+    for kind, (title, metric, bars) in together.items():
+        better = "more" if metric["higher"] else "less"
+        bars.sort(key=lambda bar: ORDER.index(bar[1]))
+        yield slug(kind), title, bar_chart(title, f"{metric['unit']}, {better} is better", bars)
+
+
+def describe(about, quick, seconds):
     day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-    lines = ["# Benchmark report", "",
-             f"Of {day}; {about['cores']} cores of {about['cpu']}, {about['memory_gib']} GiB, Linux {about['kernel']}, "
-             f"cgroup {about['cgroups']}, load {about['load']:.1f} at the end. "
-             f"{'A quick run' if quick else 'A whole run'} of {seconds / 60:.1f} minutes by `bench/run.sh"
-             f"{' --quick' if quick else ''}`; [the method](benchmarks.md).", ""]
-    lines += [f"- {name}: {version}" for name, version in versions.items()]
+    return (f"Of {day}; {about['cores']} cores of {about['cpu']}, {about['memory_gib']} GiB, Linux {about['kernel']}, "
+            f"cgroup {about['cgroups']}, load {about['load']:.1f} at the end. "
+            f"{'A quick run' if quick else 'A whole run'} of {seconds / 60:.1f} minutes by `bench/run.sh"
+            f"{' --quick' if quick else ''}`.")
+
+
+def tables(board, versions):
+    """The figures, and what there is to say of them, as lines of Markdown."""
+    lines = [f"- {name}: {version}" for name, version in versions.items()]
     lines += ["", "Medians, with the middle half of the samples in brackets. The ratio is gantry's figure to its "
               "peer's.", "", "| metric | unit | gantry | peer | floor | ratio | target | |",
               "| --- | --- | --- | --- | --- | --- | --- | --- |"]
-    data = {"machine": about, "versions": versions, "quick": quick, "seconds": seconds, "metrics": {},
-            "budget": budget}
-    notes, pictures = [], []
+    notes = []
     for key, metric in board.metrics.items():
         figures = summary(metric)
         ratio, target, met = verdict(key, metric, figures, board)
@@ -108,22 +129,75 @@ def write(board, versions, budget, quick, seconds, output):
                      f"| {ratio} | {target} | {met} |")
         for kind in ("failed", "skipped"):
             notes += [f"- {metric['title']}: {name} {kind}: {reason}" for name, reason in metric[kind].items()]
-        data["metrics"][key] = {**metric, "figures": figures, "ratio": ratio, "verdict": met}
-        if figures and not key.endswith("-own"):
-            bars = [(name, name, one["median"], one["low"], one["high"])
-                    for name, one in sorted(figures.items(), key=lambda item: ORDER.index(item[0]))]
-            picture = charts / f"{slug(key)}.svg"
-            picture.write_text(bar_chart(metric["title"], metric["unit"], bars,
-                                         "more" if metric["higher"] else "less"))
-            pictures.append(f"![{metric['title']}](charts/{picture.name})")
-    if notes:
-        lines += ["", "Failed or skipped:", "", *notes]
+    return lines + (["", "Failed or skipped:", "", *notes] if notes else [])
+
+
+def write(board, versions, budget, quick, seconds, output):
+    charts = output / "charts"
+    charts.mkdir(parents=True, exist_ok=True)
+    about = machine()
+    lines = ["# Benchmark report", "", describe(about, quick, seconds), "", *tables(board, versions)]
     if budget:
         lines += ["", "## The budget of a container start", "", "```", budget.rstrip(), "```"]
-    lines += ["", "## Charts", "", *pictures, ""]
-    (output / "report.md").write_text("\n".join(lines))
+    lines += ["", "## Charts", ""]
+    for name, title, picture in charts_of(board):
+        (charts / f"{name}.svg").write_text(picture)
+        lines.append(f"![{title}](charts/{name}.svg)")
+    (output / "report.md").write_text("\n".join(lines) + "\n")
+    data = {"machine": about, "versions": versions, "quick": quick, "seconds": seconds, "metrics": {},
+            "budget": budget}
+    for key, metric in board.metrics.items():
+        figures = summary(metric)
+        ratio, _, met = verdict(key, metric, figures, board)
+        data["metrics"][key] = {**metric, "figures": figures, "ratio": ratio, "verdict": met}
     (output / "report.json").write_text(json.dumps(data, indent=1) + "\n")
     return output / "report.md"
+
+
+def replace_between(path, name, lines):
+    """The lines of a file between the comments `NAME: begin` and `NAME: end` become `lines`."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    text = path.read_text()
+    head, found, rest = text.partition(begin)
+    tail = rest.partition(end)[2]
+    if not found or end not in rest:
+        raise ValueError(f"{path} has no place for {name}")
+    path.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+
+
+def write_docs(board, versions, budget, quick, seconds, top):
+    """The results into docs/benchmarks.md, their charts into docs/charts, and the one of all ratios into README.md."""
+    charts = top / "docs" / "charts"
+    shutil.rmtree(charts, ignore_errors=True)
+    charts.mkdir()
+    lines = [describe(machine(), quick, seconds), "", *tables(board, versions), ""]
+    if budget:
+        # Of the two tables the one by parts; the other has a line for each of a hundred steps.
+        parts = budget.rstrip().split("\n\n")[-1]
+        lines += ["Where the time of a container start goes (`bench/budget` tells it step by step):", "", "```", parts,
+                  "```", ""]
+    for name, title, picture in charts_of(board):
+        (charts / f"{name}.svg").write_text(picture)
+        lines.append(f"![{title}](charts/{name}.svg)")
+    replace_between(top / "docs" / "benchmarks.md", "results", lines)
+    (charts / "summary.svg").write_text(summary_chart(board))
+    replace_between(top / "README.md", "chart", [
+        "![gantry's share of what containerd and runc need](docs/charts/summary.svg)"])
+
+
+SUMMARY = {"run": "ctr run --rm", "start": "container start", "exec": "exec", "oci": "command line alone",
+           "pss": "memory of a shim", "unpack-gzip": "unpacking, gzip", "snapshots-100": "snapshot", "list": "image list"}
+
+
+def summary_chart(board):
+    bars = []
+    for key, label in SUMMARY.items():
+        ours, peer = ours_and_peer(summary(board.metrics[key])) if key in board.metrics else (None, None)
+        if ours and peer and peer["median"]:
+            share = 100 * ours["median"] / peer["median"]
+            bars.append((label, "gantry", share, share, share))
+    return bar_chart("gantry's share of what containerd and runc need", "per cent of time or memory, less is better",
+                     [*bars, ("containerd, runc", "containerd", 100, 100, 100)])
 
 
 def versions_of(daemons):

@@ -105,32 +105,30 @@ void TaskManager::Exec(const std::string& ns, const std::string& id, const std::
     }
   }
   if (!refused.ok()) return done(refused);
-  core_->executor.Run([core = core_, target = *std::move(target), exec_id, io, spec,
-                       done = std::move(done)] {
-    const auto drop = [core, task = target.task, exec_id] {
-      std::vector<Done<tasks::Exit>> waiters;
-      const std::lock_guard lock(core->mutex);
-      if (Process* exec = task->Find(exec_id)) waiters.swap(exec->waiters);
-      task->execs.erase(exec_id);
-      return waiters;
-    };
-    absl::Status recorded = AddExecRecord(target.task->bundle, exec_id);
-    if (recorded.ok()) recorded = FaultPoint("tasks.exec.recorded");
-    if (!recorded.ok()) {
-      for (const auto& waiter : drop()) waiter(ExecNotFound(exec_id));
-      return done(Annotate(recorded, absl::StrCat("record exec ", exec_id)));
-    }
-    target.shim->Exec(target.task->id, exec_id, io, spec,
-                      [core, task = target.task, exec_id, drop, done](const absl::Status& added) {
-                        FaultPoint("tasks.exec.added").IgnoreError();
-                        if (added.ok()) return done(added);
-                        for (const auto& waiter : drop()) waiter(ExecNotFound(exec_id));
-                        core->executor.Run([task, exec_id, done, added] {
-                          RemoveExecRecord(task->bundle, exec_id);
-                          done(added);
-                        });
-                      });
-  });
+  const auto drop = [core = core_, task = target->task, exec_id] {
+    std::vector<Done<tasks::Exit>> waiters;
+    const std::lock_guard lock(core->mutex);
+    if (Process* exec = task->Find(exec_id)) waiters.swap(exec->waiters);
+    task->execs.erase(exec_id);
+    return waiters;
+  };
+  // On the caller's thread: the record is an empty file on a tmpfs, dearer to hand over than to
+  // make.
+  absl::Status recorded = AddExecRecord(target->task->bundle, exec_id);
+  if (recorded.ok()) recorded = FaultPoint("tasks.exec.recorded");
+  if (!recorded.ok()) {
+    for (const auto& waiter : drop()) waiter(ExecNotFound(exec_id));
+    return done(Annotate(recorded, absl::StrCat("record exec ", exec_id)));
+  }
+  target->shim->Exec(id, exec_id, io, spec,
+                     [task = target->task, exec_id, drop, done](const absl::Status& added) {
+                       FaultPoint("tasks.exec.added").IgnoreError();
+                       if (!added.ok()) {
+                         for (const auto& waiter : drop()) waiter(ExecNotFound(exec_id));
+                         RemoveExecRecord(task->bundle, exec_id);
+                       }
+                       done(added);
+                     });
 }
 
 void TaskManager::ResizePty(const std::string& ns, const std::string& id,

@@ -164,13 +164,11 @@ void TaskManager::DeleteProcess(const std::string& ns, const std::string& id,
         task->execs.erase(exec_id);
       }
     }
-    core->executor.Run([core, task, exec_id, events = std::move(events),
-                        answers = std::move(answers), answer = std::move(answer), done] {
-      if (answer.ok()) RemoveExecRecord(task->bundle, exec_id);
-      for (const ProcessExit& event : events) core->sink.TaskExited(event);
-      for (const std::function<void()>& waiter : answers) waiter();
-      done(answer);
-    });
+    // Before the answer: the client may take the id again, for an exec that has a record, too.
+    if (answer.ok()) RemoveExecRecord(task->bundle, exec_id);
+    for (const ProcessExit& event : events) core->sink.TaskExited(event);
+    for (const std::function<void()>& waiter : answers) waiter();
+    done(std::move(answer));
   };
 
   Core::Target target;

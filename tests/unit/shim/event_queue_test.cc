@@ -99,6 +99,37 @@ TEST_F(EventQueueTest, TheNextEventWaitsForTheAnswerToTheOneBefore) {
   EXPECT_EQ(received_[1].topic, "/2");
 }
 
+TEST_F(EventQueueTest, ADaemonThatKeepsTheirOrderIsSentEventsWithoutWaiting) {
+  StartDaemon();
+  std::vector<ttrpc::Reply> replies;
+  daemon_->Register("containerd.services.events.ttrpc.v1.Events", "Forward",
+                    [&](ttrpc::Call call, ttrpc::Reply reply) {
+                      received_.push_back(Decode(call.payload));
+                      replies.push_back(std::move(reply));
+                    });
+  EventQueue events(*loop_, path_, "n", nullptr, 2);
+  for (int i = 1; i <= 3; ++i) events.Publish(absl::StrCat("/", i), "t", "");
+  bool told = false;
+  events.WhenTold(2, [&] { told = true; });
+  Until([&] { return replies.size() == 2; });
+  replies[0](absl::InvalidArgumentError("refused"));
+  Until([&] { return replies.size() == 3; });
+  EXPECT_FALSE(told);
+  EXPECT_EQ(events.size(), 2u);
+  replies[1](std::string());
+  Until([&] { return told; });
+  // What was not acknowledged comes again, in order, and nothing else.
+  events.Publish("/4", "t", "");
+  Until([&] { return replies.size() == 4; });
+  daemon_.reset();
+  hold_ = false;
+  StartDaemon();
+  Until([&] { return events.size() == 0; });
+  std::vector<std::string> topics;
+  for (const Received& one : received_) topics.push_back(one.topic);
+  EXPECT_EQ(topics, (std::vector<std::string>{"/1", "/2", "/3", "/4", "/3", "/4"}));
+}
+
 TEST_F(EventQueueTest, EventsOfATimeWithoutDaemonArriveInOrderWhenItIsBack) {
   EventQueue events(*loop_, path_, "n");
   bool told = false;
