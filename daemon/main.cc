@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "base/errors.h"
 #include "base/fault_point.h"
 #include "base/log.h"
@@ -46,6 +47,8 @@ int Serve(const Options& options) {
   }
   // Each thread would get an arena of its own, and keep in it what it once needed.
   ::mallopt(M_ARENA_MAX, kArenas);
+  // Debian's abseil keeps a graph of which lock was taken under which, for each of gRPC's locks.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   if (!options.trace_start.empty()) {
     // Through the environment, so that the zygote and its shims know it as well.
     ::setenv(kStartTraceVariable, options.trace_start.c_str(), 1);

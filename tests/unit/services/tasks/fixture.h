@@ -52,9 +52,10 @@ class TaskManagerTest : public testing::Test {
     MakeManager();
   }
   ~TaskManagerTest() override {
-    executor_.reset();
+    // In the daemon's order: what the loop calls may use the executor until the end.
     loop_->Stop();
     loop_thread_.join();
+    executor_.reset();
   }
 
   void MakeManager() {
