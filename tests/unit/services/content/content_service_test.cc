@@ -319,6 +319,25 @@ TEST_P(ContentServiceTest, AReaderThatGoesAwayDisturbsNobody) {
   EXPECT_EQ(ReadBlob(digest).data.size(), size_t{8} << 20);
 }
 
+TEST_P(ContentServiceTest, ABlobThatIsCutWhileItIsReadEndsItsStreamWithDataLossAndNothingElse) {
+  const Digest digest = Ingest(std::string(24 << 20, 'x'));
+  const std::string other = Ingest(std::string(3 << 20, 'y')).text();
+  grpc::ClientContext context;
+  context.AddMetadata("containerd-namespace", "ns");
+  api::ReadContentRequest request;
+  request.set_digest(digest.text());
+  auto stream = stub_->Read(&context, request);
+  api::ReadContentResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  ASSERT_EQ(::truncate(BlobPath(digest).c_str(), 1 << 20), 0);
+  while (stream->Read(&response)) {
+  }
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::DATA_LOSS);
+  EXPECT_NE(status.error_message().find(digest.text()), std::string::npos);
+  EXPECT_EQ(ReadBlob(other).data.size(), size_t{3} << 20);
+}
+
 TEST_P(ContentServiceTest, ListComesInBatchesOfAHundred) {
   for (int i = 0; i < 205; ++i) Ingest(std::to_string(i));
   grpc::ClientContext context;
