@@ -18,6 +18,7 @@
 #include "runtime/process/hooks.h"
 #include "runtime/process/id_mapping.h"
 #include "runtime/process/namespace_plan.h"
+#include "runtime/process/net_devices.h"
 #include "runtime/process/process_plan.h"
 #include "runtime/process/scheduling.h"
 #include "runtime/process/seccomp_listener.h"
@@ -203,9 +204,10 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Create(CreateOptions optio
     GANTRY_ASSIGN_OR_RETURN(entrance, state->cgroup->OpenEntrance());
   }
   PlanEntrance(entrance, &spawn, &plan);
-  if (user_namespace.exists) {
-    spawn.before_go = [&spec](pid_t pid) { return PrepareUserNamespace(pid, spec); };
-  }
+  spawn.before_go = [&spec, mapped = user_namespace.exists](pid_t pid) -> absl::Status {
+    if (mapped) GANTRY_RETURN_IF_ERROR(PrepareUserNamespace(pid, spec));
+    return MoveNetDevices(pid, spec.linux_);
+  };
   spawn.when_ready = [&spec](pid_t pid) { return ApplyScheduling(pid, spec.process); };
   spawn.take_listener = [&](pid_t pid, UniqueFd listener) {
     return SendListener(state->listener, state->hook_state, "creating", pid, std::move(listener));

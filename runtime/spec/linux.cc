@@ -1,3 +1,5 @@
+#include <net/if.h>
+
 #include "base/errors.h"
 #include "runtime/spec/json_fields.h"
 #include "runtime/spec/names.h"
@@ -112,6 +114,35 @@ void ReadTimeOffsets(JsonFields& fields, std::vector<TimeOffset>* out) {
   }
 }
 
+// The kernel's rule (dev_valid_name).
+bool IsDeviceName(absl::string_view name) {
+  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
+         name.find_first_of("/: \t\n\v\f\r") == absl::string_view::npos &&
+         name.find('\0') == absl::string_view::npos;
+}
+
+void ReadNetDevices(JsonFields& fields, std::vector<NetDevice>* out) {
+  const Json* object = fields.FindOf("netDevices", Json::value_t::object, "an object");
+  if (object == nullptr) return;
+  for (const auto& [host_name, value] : object->items()) {
+    const std::string field = absl::StrCat("netDevices.", host_name);
+    NetDevice device{host_name, ""};
+    JsonFields inner(value, absl::StrCat(fields.path(), ".", field));
+    inner.Read("name", &device.name);
+    if (!inner.ok()) return fields.Fail(inner.status());
+    if (device.name.empty()) device.name = host_name;
+    if (!IsDeviceName(host_name) || !IsDeviceName(device.name)) {
+      return fields.FailField(field, "not the name of a network device");
+    }
+    for (const NetDevice& other : *out) {
+      if (other.name == device.name) {
+        return fields.FailField(field, absl::StrCat("\"", device.name, "\" is given twice"));
+      }
+    }
+    out->push_back(std::move(device));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<IdMapping> IdMappingFromJson(const Json& json, absl::string_view path) {
@@ -135,15 +166,15 @@ const LinuxNamespace* Linux::FindNamespace(NamespaceType type) const {
 absl::StatusOr<Linux> LinuxFromJson(const Json& json, absl::string_view path) {
   JsonFields fields(json, path);
   // Passed over, they would leave a container without what it was promised.
-  for (const char* name : {"intelRdt", "netDevices"}) {
-    if (fields.Find(name) == nullptr) continue;
+  if (fields.Find("intelRdt") != nullptr) {
     return absl::UnimplementedError(
-        absl::StrCat(path, ".", name, ": is specified, but not supported by this runtime"));
+        absl::StrCat(path, ".intelRdt: is specified, but not supported by this runtime"));
   }
   Linux parsed;
   fields.ReadArray<IdMapping>("uidMappings", &parsed.uid_mappings, IdMappingFromJson);
   fields.ReadArray<IdMapping>("gidMappings", &parsed.gid_mappings, IdMappingFromJson);
   ReadSysctl(fields, &parsed.sysctl);
+  ReadNetDevices(fields, &parsed.net_devices);
   std::optional<LinuxResources> resources;
   fields.ReadObject("resources", &resources, [](const Json& value, absl::string_view at) {
     return ResourcesFromJson(value, at);

@@ -143,6 +143,12 @@ struct LinuxDevice {
   gid_t gid = 0;
 };
 
+// A device of the host's network that becomes the container's.
+struct NetDevice {
+  std::string host_name;
+  std::string name;  // in the container
+};
+
 struct Linux {
   std::vector<IdMapping> uid_mappings;
   std::vector<IdMapping> gid_mappings;
@@ -159,6 +165,7 @@ struct Linux {
   std::vector<TimeOffset> time_offsets;
   std::optional<unsigned long> personality;  // PER_*
   std::optional<MemoryPolicy> memory_policy;
+  std::vector<NetDevice> net_devices;
 
   // The namespace of `type` the container gets, or null if it stays in the runtime's.
   [[nodiscard]] const LinuxNamespace* FindNamespace(NamespaceType type) const;
