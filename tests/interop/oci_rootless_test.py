@@ -9,6 +9,7 @@ newuidmap(1) and newgidmap(1).
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ def enter_namespace_with_user():
         own.write_text((there.read_text() if there.exists() else "") + line + "\n")
         there.touch()
         subprocess.run(["mount", "--bind", own, there], check=True)
+    shutil.rmtree(directory)  # the mounts hold the files
 
 
 class RootlessTest(unittest.TestCase):
