@@ -29,8 +29,8 @@ struct ContentOptions {
 //
 // Order of durable steps: a blob is synced and renamed into place before its record is committed,
 // or its bytes are committed with the record (UnsyncedBlobs), so a record never names what is not
-// there; what a crash leaves is an ingest to resume or a file
-// without a record. Source: containerd docs/content-flow.md and the API's own comments.
+// there; what a crash leaves is an ingest to resume or a file without a record. Source: containerd
+// docs/content-flow.md and the API's own comments.
 //
 // An empty namespace is how a daemon calls that keeps namespaces itself: what it makes is in none,
 // and so is seen in all; what it looks for, changes or deletes is that of all.

@@ -8,6 +8,7 @@
 #include "base/fault_point.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/positioned_io.h"
 #include "services/content/blob_record.h"
 #include "services/content/content_store.h"
 #include "services/content/ingest_record.h"
@@ -19,16 +20,6 @@ namespace gantry::content {
 namespace {
 
 constexpr size_t kCopyBytes = 1 << 20;
-
-// pread(2) without EINTR; 0 at the end.
-absl::StatusOr<size_t> ReadAt(int fd, char* buffer, size_t size, int64_t offset,
-                              absl::string_view what) {
-  for (;;) {
-    const ssize_t got = ::pread(fd, buffer, size, offset);
-    if (got >= 0) return static_cast<size_t>(got);
-    if (errno != EINTR) return ErrnoError(errno, what);
-  }
-}
 
 }  // namespace
 

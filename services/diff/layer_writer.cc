@@ -13,6 +13,7 @@
 #include "base/fault_point.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/positioned_io.h"
 #include "services/diff/file_state.h"
 
 namespace gantry::diff {
@@ -46,17 +47,6 @@ struct timespec Omit() {
   struct timespec time {};
   time.tv_nsec = UTIME_OMIT;
   return time;
-}
-
-absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::pwrite(fd, bytes.data(), bytes.size(), offset);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return ErrnoError(errno, "write");
-    bytes.remove_prefix(static_cast<size_t>(put));
-    offset += put;
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -184,7 +174,7 @@ absl::Status LayerWriter::MakeFile(const Directory& parent, const std::string& b
                           data([&](int64_t offset, absl::string_view bytes) -> absl::Status {
                             GANTRY_RETURN_IF_ERROR(FaultPoint("diff.apply.data"));
                             end = offset + static_cast<int64_t>(bytes.size());
-                            return WriteAt(file.get(), offset, bytes);
+                            return WriteAt(file.get(), offset, bytes, "write");
                           }));
   if (max_file_bytes_ > 0 && size > max_file_bytes_) {
     return absl::ResourceExhaustedError(absl::StrCat("a file of ", size, " bytes, of which ",

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/positioned_io.h"
 #include "services/metadata/page_check.h"
 
 namespace gantry::metadata {
@@ -111,9 +112,9 @@ absl::StatusOr<std::string> Environment::ReadBase() const {
   MDB_stat stat;
   ::mdb_env_stat(env_, &stat);
   std::string base(size_t{2} * stat.ms_psize, '\0');
-  const ssize_t got = ::pread(fd(), base.data(), base.size(), 0);
-  if (got < 0) return ErrnoError(errno, absl::StrCat("read ", file_));
-  if (static_cast<size_t>(got) < base.size()) {
+  GANTRY_ASSIGN_OR_RETURN(const size_t got,
+                          ReadAt(fd(), base.data(), base.size(), 0, absl::StrCat("read ", file_)));
+  if (got < base.size()) {
     return absl::DataLossError(absl::StrCat("the metadata store ", file_, " was cut"));
   }
   return base;

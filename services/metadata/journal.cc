@@ -1,7 +1,6 @@
 #include "services/metadata/journal.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/digest.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/positioned_io.h"
 
 namespace gantry::metadata {
 namespace {
@@ -34,51 +34,31 @@ struct Header {
 };
 static_assert(sizeof(Header) == 96 && sizeof(Header) + Journal::kMaxBase <= kSlotSize);
 
-void Sum(const Header& header, absl::string_view bytes, char* sum) {
-  std::string covered(reinterpret_cast<const char*>(&header), offsetof(Header, sum));
-  absl::StrAppend(&covered, bytes);
-  const Digest digest = Sha256(covered);
-  std::memcpy(sum, digest.hex().data(), kSumSize);
+// What a header and `size` bytes take.
+uint64_t RoomOf(uint64_t size) { return (sizeof(Header) + size + 7) & ~uint64_t{7}; }
+
+absl::Status Sum(const Header& header, absl::string_view bytes, char* sum) {
+  GANTRY_ASSIGN_OR_RETURN(Digester digester, Digester::Create());
+  digester.Update({reinterpret_cast<const char*>(&header), offsetof(Header, sum)});
+  digester.Update(bytes);
+  std::memcpy(sum, digester.Finish().hex().data(), kSumSize);
+  return absl::OkStatus();
 }
 
-std::string Encode(const char* magic, uint64_t number, uint64_t flags, absl::string_view bytes) {
+absl::StatusOr<std::string> Encode(const char* magic, uint64_t number, uint64_t flags,
+                                   absl::string_view bytes) {
   Header header{};
   std::memcpy(header.magic, magic, kMagicSize);
   header.number = number;
   header.size = bytes.size();
   header.flags = flags;
-  Sum(header, bytes, header.sum);
-  std::string encoded(reinterpret_cast<const char*>(&header), sizeof header);
+  GANTRY_RETURN_IF_ERROR(Sum(header, bytes, header.sum));
+  std::string encoded;
+  encoded.reserve(RoomOf(bytes.size()));
+  encoded.append(reinterpret_cast<const char*>(&header), sizeof header);
   encoded.append(bytes.data(), bytes.size());
-  encoded.resize((encoded.size() + 7) & ~size_t{7});
+  encoded.resize(RoomOf(bytes.size()));
   return encoded;
-}
-
-// Up to `size` bytes from `offset`: fewer where the file ends.
-absl::StatusOr<std::string> ReadAt(int fd, uint64_t offset, size_t size, const std::string& path) {
-  std::string bytes(size, '\0');
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t got =
-        ::pread(fd, bytes.data() + done, size - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError(errno, absl::StrCat("read ", path));
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-  }
-  bytes.resize(done);
-  return bytes;
-}
-
-absl::Status WriteAt(int fd, uint64_t offset, absl::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return ErrnoError(errno, absl::StrCat("write ", path));
-    bytes.remove_prefix(static_cast<size_t>(put));
-    offset += static_cast<uint64_t>(put);
-  }
-  return absl::OkStatus();
 }
 
 struct Found {
@@ -90,18 +70,23 @@ struct Found {
 // What is whole at `offset`, if something is.
 absl::StatusOr<std::optional<Found>> Decode(int fd, uint64_t offset, const char* magic,
                                             uint64_t end, const std::string& path) {
-  GANTRY_ASSIGN_OR_RETURN(const std::string head, ReadAt(fd, offset, sizeof(Header), path));
+  const std::string what = absl::StrCat("read ", path);
   Header header;
-  if (head.size() < sizeof header) return std::optional<Found>();
-  std::memcpy(&header, head.data(), sizeof header);
+  GANTRY_ASSIGN_OR_RETURN(const size_t head,
+                          ReadAt(fd, reinterpret_cast<char*>(&header), sizeof header,
+                                 static_cast<int64_t>(offset), what));
+  if (head < sizeof header) return std::optional<Found>();
   const uint64_t room = end - std::min(end, offset + sizeof header);
   if (std::memcmp(header.magic, magic, kMagicSize) != 0 || header.size > room) {
     return std::optional<Found>();
   }
-  GANTRY_ASSIGN_OR_RETURN(std::string bytes, ReadAt(fd, offset + sizeof header, header.size, path));
-  if (bytes.size() < header.size) return std::optional<Found>();
+  std::string bytes(header.size, '\0');
+  GANTRY_ASSIGN_OR_RETURN(
+      const size_t got,
+      ReadAt(fd, bytes.data(), bytes.size(), static_cast<int64_t>(offset + sizeof header), what));
+  if (got < bytes.size()) return std::optional<Found>();
   char sum[kSumSize];
-  Sum(header, bytes, sum);
+  GANTRY_RETURN_IF_ERROR(Sum(header, bytes, sum));
   if (std::memcmp(sum, header.sum, kSumSize) != 0) return std::optional<Found>();
   return std::optional<Found>({header.number, header.flags, std::move(bytes)});
 }
@@ -123,7 +108,8 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& path, 
     if (first.bytes.size() > kMaxBase) return absl::InvalidArgumentError("the base is too long");
     // Whole, with zeros where records will be: a journal that exists has a base.
     std::string bytes(kRecords + kRoom, '\0');
-    const std::string base = Encode(kBaseMagic, 1, first.closed ? kClosed : 0, first.bytes);
+    GANTRY_ASSIGN_OR_RETURN(const std::string base,
+                            Encode(kBaseMagic, 1, first.closed ? kClosed : 0, first.bytes));
     bytes.replace(SlotOf(1), base.size(), base);
     GANTRY_RETURN_IF_ERROR(WriteFileAtomic(path, bytes, 0600, Durability::kDurable));
   }
@@ -162,9 +148,13 @@ absl::Status Journal::LoadRecords() {
                                               record->number, ": the newest is ", number_));
     }
     last_ = tail_;
-    tail_ += (sizeof(Header) + record->bytes.size() + 7) & ~uint64_t{7};
+    tail_ += RoomOf(record->bytes.size());
     contents_.records.push_back(std::move(record->bytes));
   }
+}
+
+absl::Status Journal::Write(uint64_t offset, absl::string_view bytes) {
+  return WriteAt(fd_.get(), static_cast<int64_t>(offset), bytes, absl::StrCat("write ", path_));
 }
 
 absl::Status Journal::Begin(const Base& base) {
@@ -172,9 +162,9 @@ absl::Status Journal::Begin(const Base& base) {
   // Were it found half done, records that follow the old one would be forgotten.
   usable_ = false;
   const uint64_t number = number_ + 1;
-  GANTRY_RETURN_IF_ERROR(WriteAt(fd_.get(), SlotOf(number),
-                                 Encode(kBaseMagic, number, base.closed ? kClosed : 0, base.bytes),
-                                 path_));
+  GANTRY_ASSIGN_OR_RETURN(const std::string bytes,
+                          Encode(kBaseMagic, number, base.closed ? kClosed : 0, base.bytes));
+  GANTRY_RETURN_IF_ERROR(Write(SlotOf(number), bytes));
   if (::fdatasync(fd_.get()) != 0) return ErrnoError(errno, absl::StrCat("sync ", path_));
   number_ = number;
   tail_ = last_ = 0;
@@ -186,8 +176,8 @@ absl::Status Journal::Append(absl::string_view record) {
   if (!usable_) {
     return absl::FailedPreconditionError(absl::StrCat("the journal ", path_, " has failed"));
   }
-  const std::string bytes = Encode(kRecordMagic, number_, 0, record);
-  if (absl::Status put = WriteAt(fd_.get(), kRecords + tail_, bytes, path_); !put.ok()) return put;
+  GANTRY_ASSIGN_OR_RETURN(const std::string bytes, Encode(kRecordMagic, number_, 0, record));
+  GANTRY_RETURN_IF_ERROR(Write(kRecords + tail_, bytes));
   last_ = tail_;
   tail_ += bytes.size();
   return absl::OkStatus();
@@ -205,7 +195,7 @@ void Journal::TakeBack() {
   tail_ = last_;
   const std::string nothing(sizeof(Header), '\0');
   // Where not even this can be written, the record may be found again: its outcome is unknown.
-  WriteAt(fd_.get(), kRecords + tail_, nothing, path_).IgnoreError();
+  Write(kRecords + tail_, nothing).IgnoreError();
 }
 
 }  // namespace gantry::metadata

@@ -73,7 +73,7 @@ class Journal {
   Journal(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   absl::Status Load();
   absl::Status LoadRecords();
-  absl::Status WriteBase(const Base& base, uint64_t number);
+  absl::Status Write(uint64_t offset, absl::string_view bytes);
 
   UniqueFd fd_;
   std::string path_;
