@@ -19,11 +19,10 @@ MDB_val ToVal(absl::string_view bytes) { return {bytes.size(), const_cast<char*>
 }  // namespace
 
 void Mutations::Put(absl::string_view key, absl::string_view value) {
-  WireWriter entry;
-  entry.Bytes(1, key);
-  entry.Bytes(2, value);
   WireWriter writer;
-  writer.Element(1, entry.bytes());
+  writer.Open(1, WireWriter::ElementSize(1, key.size()) + WireWriter::ElementSize(2, value.size()));
+  writer.Element(1, key);
+  writer.Element(2, value);
   bytes_ += writer.bytes();
 }
 
@@ -135,7 +134,6 @@ absl::Status CommitLog::Checkpoint() {
   // The old checkpoint's pages are kept until the new one is on the disk.
   GANTRY_ASSIGN_OR_RETURN(Transaction reader, Transaction::Begin(*environment_, MDB_RDONLY));
   GANTRY_RETURN_IF_ERROR(Annotate(MakeBase(/*closed=*/false), "make a checkpoint"));
-  pinned_.reset();
   pinned_.emplace(std::move(reader));
   commits_ = 0;
   return FaultPoint("metadata.checkpoint.made");
